@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * inflate: turns gzip bytes (RFC 1952, 1951) into plain bytes at any chunking, and proves CRC-32 and
+ * size of every member. Multi-member streams are one stream. No allocation after inflate_create().
+ *
+ * Plain bytes are handed out before the trailer has been seen: they are proven only when inflate_end()
+ * returns FAULT_NONE, so the caller must not commit a page before.
+ */
+#ifndef INFLATE_INFLATE_H
+#define INFLATE_INFLATE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/fault.h"
+#include "base/span.h"
+
+/* Limits, each with its reason. */
+#define INFLATE_HEADER_BYTES_MAX 131072   /* FEXTRA alone may be 64 KB; names and comments are as long again */
+#define INFLATE_MEMBER_COUNT_MAX 1048576  /* a member costs table memory traffic; a page has a handful */
+#define INFLATE_PLAIN_BYTES_MAX (UINT64_C(1) << 40) /* per page: 600 000 events of 16 MB would stay under */
+/* Each input byte may buy at most this many output bytes of work (deflate's own ceiling is 1032), and
+ * each member or block at least some output on average: see inflate.c. */
+
+enum inflate_engine {
+	INFLATE_ENGINE_AUTO,
+	INFLATE_ENGINE_ISAL,
+};
+
+struct inflate; /* opaque; lives in the arena */
+
+struct inflate *inflate_create(enum inflate_engine engine, struct arena *arena);
+const char *inflate_engine_name(const struct inflate *inflate); /* "isal" */
+
+/* Begins a new stream (page). Cheap. */
+void inflate_begin(struct inflate *inflate);
+
+/* Consumes compressed bytes, appends plain bytes. HUNGRY: all input is consumed. FULL: `out` is full (there
+ * may be more to come from input already consumed: call again with room before giving more input).
+ * DONE is returned when a member ended exactly at the end of the input: more members may follow, so it is
+ * HUNGRY in all but name. BROKEN: inflate_fault(). */
+enum step inflate_push(struct inflate *inflate, struct cursor_in *in, struct cursor_out *out);
+
+/* The input is over. FAULT_NONE only if at least one member was complete and proven and nothing is open. */
+enum fault inflate_end(struct inflate *inflate);
+
+enum fault inflate_fault(const struct inflate *inflate);
+uint64_t inflate_offset(const struct inflate *inflate);      /* compressed bytes consumed: where it broke */
+uint64_t inflate_plain_bytes(const struct inflate *inflate); /* plain bytes produced in this stream */
+uint64_t inflate_members(const struct inflate *inflate);     /* members completed in this stream */
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * sink: puts finished lines away, in order. Lines are copied into a bounded set of buffers that the ring
+ * writes behind our back; when all are in flight the sink answers FULL and the caller waits.
+ */
+#ifndef SINK_SINK_H
+#define SINK_SINK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/fault.h"
+#include "base/span.h"
+#include "ring/ring.h"
+
+#define SINK_BUFFER_BYTES 262144 /* one write; large enough that the call's cost vanishes */
+#define SINK_BUFFER_COUNT 4      /* so at most 1 MiB lags behind the page */
+#define SINK_ERROR_BYTES_MAX 512
+
+enum sink_kind {
+	SINK_NULL,   /* counts only */
+	SINK_STDOUT,
+	SINK_FILE,
+};
+
+enum sink_format {
+	SINK_RAW,     /* the event's bytes, untouched, as NDJSON */
+	SINK_MESSAGE, /* {"message":"<line>"}: escaped per RFC 8259; bytes that are not UTF-8 become U+FFFD, as Go's
+		       * encoding/json does */
+};
+
+struct sink_options {
+	enum sink_kind kind;
+	enum sink_format format;
+	const char *path;   /* FILE: appended to, created with mode 0600; kept */
+	int output_fd;      /* STDOUT: the descriptor, normally 1 */
+};
+
+struct sink; /* opaque; lives in the arena */
+
+/* "null", "stdout", "file:PATH" -> options. 0, or -1. `text` is kept for the path. */
+int sink_parse(const char *text, struct sink_options *ret_options);
+
+/* Takes memory (none but the object for NULL) and opens the output. Fills `error` on failure. */
+enum fault sink_open(const struct sink_options *options, struct ring *ring, struct arena *arena,
+		     struct sink **ret_sink, char error[static SINK_ERROR_BYTES_MAX]);
+
+/* Takes whole lines from the front of `lines` (each ends in '\n', except that the very last span of a page may
+ * lack it: the sink then adds it when `last` is 1). Never takes part of a line in MESSAGE format; in RAW it may
+ * stop anywhere. HUNGRY: all taken. FULL: wait for a completion, call again with the rest. BROKEN: sink_fault(). */
+enum step sink_push(struct sink *sink, struct cursor_in *lines, int last);
+
+/* Starts writing what is buffered, even if little. */
+void sink_flush(struct sink *sink);
+/* A completed ring operation whose owner is the sink: 1 when it was ours and is handled. */
+int sink_completed(struct sink *sink, struct ring_operation *operation);
+/* 1 when nothing is buffered or in flight: all lines are with the kernel. */
+int sink_idle(const struct sink *sink);
+
+enum fault sink_fault(const struct sink *sink);
+const char *sink_error_text(const struct sink *sink); /* names output and errno's meaning */
+uint64_t sink_bytes_written(const struct sink *sink);
+
+/* Closes the output (not stdout). Accepts NULL. Pending writes must be done or cancelled before. */
+void sink_close(struct sink *sink);
+
+#endif
