@@ -42,7 +42,7 @@ enum tls_version_limit {
 struct tls_options {
 	enum tls_mode mode;
 	enum tls_version_limit versions;
-	const char *ca_file;    /* PEM bundle; NULL: SSL_CERT_FILE, else the system's bundle */
+	const char *ca_file;	  /* PEM bundle; NULL: SSL_CERT_FILE, else the system's bundle */
 	const char *cipher_tls12; /* for tests: one TLS 1.2 suite name; NULL: all AEAD suites */
 };
 
@@ -80,6 +80,9 @@ void tls_output_consume(struct tls *tls, size_t bytes);
 void tls_close(struct tls *tls);
 /* Ends the connection's state and wipes keys; the slot can be started again. */
 void tls_finish(struct tls *tls);
+/* The same, and drops the kept ticket: nothing of the slot is left on the heap. Call it before the arena goes,
+ * and before tls_context_destroy(). */
+void tls_destroy(struct tls *tls);
 
 /* 1 once the handshake is complete and the certificate was verified. */
 int tls_established(const struct tls *tls);

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Received records through our record layer: application data goes straight to the caller, and the few other
+ * things that may come after a handshake are handled here. RFC 8446 4.6, 5, 6; RFC 5246 7.
+ * Sending stays with BoringSSL, which is told what it must know: tickets and wanted key updates.
+ */
+#include <openssl/err.h>
+#include <openssl/mem.h>
+
+#include "tls/tls_internal.h"
+
+enum {
+	MESSAGE_HEAD_BYTES = 4, /* type, 24 bits of length */
+	MESSAGE_HELLO_REQUEST = 0,
+	MESSAGE_NEW_SESSION_TICKET = 4,
+	MESSAGE_KEY_UPDATE = 24,
+	ALERT_BYTES = 2,
+	ALERT_LEVEL_WARNING = 1,
+	ALERT_LEVEL_FATAL = 2,
+	ALERT_CLOSE_NOTIFY = 0,
+	ALERT_USER_CANCELED = 90,
+};
+
+static int keys_of_12(struct tls *tls, uint16_t suite, struct tls_keys *keys)
+{
+	/* Twice key and iv, of at most 32 and 12 bytes. */
+	uint8_t block[2 * (TLS_KEY_BYTES_MAX + TLS_IV_BYTES)];
+	size_t bytes = SSL_get_key_block_len(tls->ssl);
+	if (bytes > sizeof block || SSL_generate_key_block(tls->ssl, block, bytes) != 1)
+		return -1;
+	int result = tls_keys_from_block(keys, suite, block, bytes);
+	OPENSSL_cleanse(block, sizeof block);
+	return result;
+}
+
+int tls_inplace_take_over(struct tls *tls)
+{
+	const SSL_CIPHER *cipher = SSL_get_current_cipher(tls->ssl);
+	uint16_t suite = SSL_CIPHER_get_protocol_id(cipher), version = (uint16_t)SSL_version(tls->ssl);
+	struct tls_keys keys;
+	int result = -1;
+
+	if (version == TLS_VERSION_13)
+		result = tls_keys_from_secret(&keys, suite, tls->secret, tls->secret_bytes);
+	else if (version == TLS_VERSION_12)
+		result = keys_of_12(tls, suite, &keys);
+	/* What BoringSSL would expect next is what we expect next; if not, our picture of it is wrong. */
+	if (result == 0 && keys.sequence != SSL_get_read_sequence(tls->ssl))
+		result = -1;
+	if (result == 0)
+		result = tls_record_init(&tls->record, &keys);
+	tls_keys_wipe(&keys);
+	return result;
+}
+
+static enum step unexpected(struct tls *tls, const char *why)
+{
+	return tls_fail_alert(tls, FAULT_TLS_RECORD, TLS_ALERT_UNEXPECTED_MESSAGE, why);
+}
+
+static enum step handle_ticket(struct tls *tls, const uint8_t *message, size_t bytes)
+{
+	ERR_clear_error();
+	SSL_SESSION *session = SSL_process_tls13_new_session_ticket(tls->ssl, message, bytes);
+	if (!session) {
+		ERR_clear_error();
+		return tls_fail_alert(tls, FAULT_TLS_RECORD, TLS_ALERT_DECODE_ERROR,
+				      "a session ticket of the server is malformed");
+	}
+	tls_keep_session(tls, session);
+	return STEP_DONE;
+}
+
+static enum step handle_key_update(struct tls *tls, const uint8_t *message, size_t bytes, int is_last)
+{
+	if (bytes != MESSAGE_HEAD_BYTES + 1 || message[MESSAGE_HEAD_BYTES] > SSL_KEY_UPDATE_REQUESTED)
+		return tls_fail_alert(tls, FAULT_TLS_RECORD, TLS_ALERT_DECODE_ERROR,
+				      "a key update of the server is malformed");
+	if (!is_last) /* RFC 8446 5.1: a key change ends a record */
+		return unexpected(tls, "a key update is not the last message of its record");
+	if (++tls->key_updates_in_a_row > TLS_KEY_UPDATES_MAX)
+		return tls_fail_alert(tls, FAULT_TLS_LIMIT, TLS_ALERT_UNEXPECTED_MESSAGE,
+				      "too many key updates came without data (limit 32)");
+	if (tls_record_update(&tls->record) < 0)
+		return tls_fail_alert(tls, FAULT_TLS_INTERNAL, TLS_ALERT_INTERNAL_ERROR,
+				      "the next key could not be derived");
+	tls->key_updates++;
+	tls->rekey_asked = 0;
+	if (message[MESSAGE_HEAD_BYTES] == SSL_KEY_UPDATE_REQUESTED) {
+		if (SSL_key_update(tls->ssl, SSL_KEY_UPDATE_NOT_REQUESTED) != 1)
+			return tls_fail_ssl(tls, FAULT_TLS_INTERNAL);
+		tls->key_update_due = 1;
+		tls_flush_key_update(tls);
+	}
+	return STEP_DONE;
+}
+
+static enum step handle_message(struct tls *tls, const uint8_t *message, size_t bytes, int is_last)
+{
+	if (tls->record.keys.version == TLS_VERSION_12) {
+		if (message[0] == MESSAGE_HELLO_REQUEST && bytes == MESSAGE_HEAD_BYTES)
+			return tls_fail_alert(tls, FAULT_TLS_RECORD, TLS_ALERT_NO_RENEGOTIATION,
+					      "the server asks to renegotiate, which is never done");
+		return unexpected(tls, "a handshake message came after the handshake");
+	}
+	if (message[0] == MESSAGE_NEW_SESSION_TICKET)
+		return handle_ticket(tls, message, bytes);
+	if (message[0] == MESSAGE_KEY_UPDATE)
+		return handle_key_update(tls, message, bytes, is_last);
+	return unexpected(tls, "a handshake message came that is not allowed after the handshake");
+}
+
+/* A record may hold several messages, and a message may span records: collect, then split. */
+static enum step handle_handshake(struct tls *tls, struct span content)
+{
+	if (!content.bytes) /* RFC 8446 5.1 */
+		return unexpected(tls, "an empty handshake record came");
+	if (content.bytes > sizeof tls->message - tls->message_bytes)
+		return unexpected(tls, "a handshake message after the handshake is too long");
+	memcpy(tls->message + tls->message_bytes, content.base, content.bytes);
+	tls->message_bytes += content.bytes;
+
+	size_t at = 0;
+	while (tls->message_bytes - at >= MESSAGE_HEAD_BYTES) {
+		const uint8_t *message = tls->message + at;
+		size_t bytes = MESSAGE_HEAD_BYTES +
+			       ((size_t)message[1] << 16 | (size_t)message[2] << 8 | message[3]);
+		if (bytes > sizeof tls->message)
+			return unexpected(tls, "a handshake message after the handshake is too long");
+		if (bytes > tls->message_bytes - at)
+			break;
+		at += bytes;
+		if (handle_message(tls, message, bytes, at == tls->message_bytes) == STEP_BROKEN)
+			return STEP_BROKEN;
+	}
+	memmove(tls->message, tls->message + at, tls->message_bytes - at);
+	tls->message_bytes -= at;
+	return STEP_HUNGRY;
+}
+
+static enum step handle_alert(struct tls *tls, struct span content)
+{
+	if (content.bytes != ALERT_BYTES)
+		return tls_fail_alert(tls, FAULT_TLS_RECORD, TLS_ALERT_DECODE_ERROR,
+				      "an alert of the server is malformed");
+	uint8_t level = content.base[0], description = content.base[1];
+	if (level != ALERT_LEVEL_WARNING && level != ALERT_LEVEL_FATAL)
+		return tls_fail_alert(tls, FAULT_TLS_RECORD, TLS_ALERT_DECODE_ERROR,
+				      "an alert of the server is malformed");
+	if (description == ALERT_CLOSE_NOTIFY && level == ALERT_LEVEL_WARNING) {
+		tls->state = TLS_STATE_CLOSED;
+		return STEP_DONE;
+	}
+	/* In TLS 1.3 the level means nothing: all but user_canceled end the connection. */
+	int is_13 = tls->record.keys.version == TLS_VERSION_13;
+	if (level == ALERT_LEVEL_FATAL || (is_13 && description != ALERT_USER_CANCELED))
+		return tls_fail_peer_alert(tls, description);
+	if (++tls->warning_alerts_in_a_row > TLS_WARNING_ALERTS_MAX)
+		return tls_fail_alert(tls, FAULT_TLS_LIMIT, TLS_ALERT_UNEXPECTED_MESSAGE,
+				      "too many warning alerts came in a row (limit 4)");
+	return STEP_HUNGRY;
+}
+
+/* Everything but application data. HUNGRY: go on. */
+static enum step handle_other(struct tls *tls, const struct tls_opened *opened)
+{
+	if (opened->type == TLS_CONTENT_ALERT)
+		return handle_alert(tls, opened->bytes);
+	tls->warning_alerts_in_a_row = 0;
+	if (opened->type == TLS_CONTENT_HANDSHAKE)
+		return handle_handshake(tls, opened->bytes);
+	return unexpected(tls, "a record of an unexpected type came");
+}
+
+static void ask_for_new_key(struct tls *tls)
+{
+	if (tls->rekey_asked || !tls->record.keys.is_gcm || tls->record.keys.version != TLS_VERSION_13 ||
+	    tls->record.keys.sequence < TLS_GCM_RECORDS_ASK)
+		return;
+	tls->rekey_asked = 1;
+	if (SSL_key_update(tls->ssl, SSL_KEY_UPDATE_REQUESTED) == 1) {
+		tls->key_update_due = 1;
+		tls_flush_key_update(tls);
+	}
+}
+
+enum step tls_inplace_push(struct tls *tls, struct cursor_in *cipher, struct cursor_out *plain)
+{
+	struct tls_opened opened;
+	for (;;) {
+		enum step step = tls_record_open(&tls->record, cipher, plain, &opened);
+		if (step == STEP_BROKEN)
+			return tls_fail_alert(tls, tls->record.fault, tls->record.alert, tls->record.why);
+		if (step != STEP_DONE)
+			return step;
+		tls->records++;
+		if (opened.type != TLS_CONTENT_APPLICATION) {
+			step = handle_other(tls, &opened);
+			if (step != STEP_HUNGRY)
+				return step;
+			continue;
+		}
+		if (tls->message_bytes) /* RFC 8446 5.1 */
+			return unexpected(tls, "data came in the middle of a handshake message");
+		tls->warning_alerts_in_a_row = 0;
+		if (opened.bytes.bytes)
+			tls->key_updates_in_a_row = 0;
+		plain->next += opened.bytes.bytes;
+		ask_for_new_key(tls);
+	}
+}
