@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-[[noreturn]] void check_failed(const char *file, int line, const char *expression, uint64_t left,
+__attribute__((noreturn)) void check_failed(const char *file, int line, const char *expression, uint64_t left,
 			       uint64_t right);
 
 #define CHECK_COMPARE_(a, op, b)                                                               \
