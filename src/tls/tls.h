@@ -80,8 +80,8 @@ void tls_output_consume(struct tls *tls, size_t bytes);
 void tls_close(struct tls *tls);
 /* Ends the connection's state and wipes keys; the slot can be started again. */
 void tls_finish(struct tls *tls);
-/* The same, and drops the kept ticket: nothing of the slot is left on the heap. Call it before the arena goes,
- * and before tls_context_destroy(). */
+/* The same, and drops the kept ticket: nothing of the slot is left on the heap. Call it before the arena
+ * and the context go. */
 void tls_destroy(struct tls *tls);
 
 /* 1 once the handshake is complete and the certificate was verified. */

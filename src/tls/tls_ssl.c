@@ -7,16 +7,6 @@
 
 #include "tls/tls_internal.h"
 
-static enum step failed(struct tls *tls, int result)
-{
-	int error = SSL_get_error(tls->ssl, result);
-	if (error == SSL_ERROR_ZERO_RETURN) {
-		tls->state = TLS_STATE_CLOSED;
-		return STEP_DONE;
-	}
-	return tls_fail_ssl(tls, FAULT_TLS_RECORD);
-}
-
 enum step tls_ssl_push(struct tls *tls, struct cursor_in *cipher, struct cursor_out *plain)
 {
 	for (;;) {
@@ -32,12 +22,18 @@ enum step tls_ssl_push(struct tls *tls, struct cursor_in *cipher, struct cursor_
 		}
 		ERR_clear_error();
 		int got = SSL_read(tls->ssl, plain->next, room > INT32_MAX ? INT32_MAX : (int)room);
-		if (tls->key_update_due)
-			tls_flush_key_update(tls);
+		/* Before anything else is asked of BoringSSL: the answer is about its last call. */
+		int error = SSL_get_error(tls->ssl, got);
+		if (error == SSL_ERROR_ZERO_RETURN) {
+			tls->state = TLS_STATE_CLOSED;
+			return STEP_DONE;
+		}
 		if (got > 0)
 			plain->next += got;
-		else if (SSL_get_error(tls->ssl, got) != SSL_ERROR_WANT_READ)
-			return failed(tls, got);
+		else if (error != SSL_ERROR_WANT_READ)
+			return tls_fail_ssl(tls, FAULT_TLS_RECORD);
+		if (tls->key_update_due)
+			tls_flush_key_update(tls);
 		/* BoringSSL asks for a header, then for exactly the body: nothing can be left. */
 		if (cursor_in_bytes(&tls->record_window))
 			return tls_fail(tls, FAULT_TLS_INTERNAL, "the TLS library left a part of a record");
