@@ -14,8 +14,8 @@
 #define EDGEGRID_TOKEN_BYTES_MAX 512
 #define EDGEGRID_HOST_BYTES_MAX 256
 #define EDGEGRID_AUTHORIZATION_BYTES_MAX 2048
-#define EDGEGRID_TIMESTAMP_BYTES 24  /* "20140321T19:34:21+0000" and NUL */
-#define EDGEGRID_NONCE_BYTES 37      /* UUID version 4 and NUL */
+#define EDGEGRID_TIMESTAMP_BYTES 24 /* "20140321T19:34:21+0000" and NUL */
+#define EDGEGRID_NONCE_BYTES 37	    /* UUID version 4 and NUL */
 #define EDGEGRID_HEADERS_TO_SIGN_MAX 16
 #define EDGEGRID_BODY_BYTES_MAX 131072 /* default max_body: longer bodies are hashed cut */
 
@@ -32,13 +32,13 @@ struct edgegrid_header {
 };
 
 struct edgegrid_request {
-	const char *method; /* any case; signed upper case */
-	const char *scheme; /* "https" */
-	const char *host;   /* equals the Host header sent; signed lower case */
-	const char *target; /* path and query, byte for byte as sent */
+	const char *method;		       /* any case; signed upper case */
+	const char *scheme;		       /* "https" */
+	const char *host;		       /* equals the Host header sent; signed lower case */
+	const char *target;		       /* path and query, byte for byte as sent */
 	const struct edgegrid_header *headers; /* only those agreed in headers_to_sign, in that order */
 	size_t header_count;
-	struct span body;   /* hashed for POST only */
+	struct span body;      /* hashed for POST only */
 	size_t body_bytes_max; /* 0: EDGEGRID_BODY_BYTES_MAX */
 };
 
