@@ -63,12 +63,12 @@ static void message_callback(int is_write, int version, int content_type, const 
 			     SSL *ssl, void *argument)
 {
 	const uint8_t *message = bytes;
+	struct tls *tls = tls_of_ssl(ssl);
 	(void)version;
 	(void)argument;
-	if (is_write || content_type != TLS_CONTENT_HANDSHAKE || count != 5 ||
-	    message[0] != SSL3_MT_KEY_UPDATE)
+	if (is_write || tls->state != TLS_STATE_ESTABLISHED || content_type != TLS_CONTENT_HANDSHAKE ||
+	    count != 5 || message[0] != SSL3_MT_KEY_UPDATE)
 		return;
-	struct tls *tls = tls_of_ssl(ssl);
 	tls->key_updates++;
 	if (message[4] == SSL_KEY_UPDATE_REQUESTED)
 		tls->key_update_due = 1;

@@ -91,8 +91,12 @@ static enum fault reason_fault(int reason, enum fault otherwise)
 
 enum step tls_fail_ssl(struct tls *tls, enum fault fault)
 {
-	uint32_t error = ERR_get_error();
-	int reason = ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0;
+	/* What the protocol says is worth more than what a primitive under it says. */
+	uint32_t error = ERR_get_error(), next = error;
+	while (next && ERR_GET_LIB(next) != ERR_LIB_SSL)
+		next = ERR_get_error();
+	error = next ? next : error;
+	int reason = next ? ERR_GET_REASON(next) : 0;
 	ERR_clear_error();
 	if (tls->fault != FAULT_NONE) { /* a peer's alert, or the certificate check */
 		tls->state = TLS_STATE_BROKEN;
