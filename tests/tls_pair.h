@@ -2,11 +2,11 @@
  *
  * Our client and a BoringSSL server in one process, without sockets: what one writes waits in memory until
  * the test hands it over. The server's write keys are at hand, so that a test can also forge its records.
+ * The includer defines _GNU_SOURCE.
  */
 #ifndef TESTS_TLS_PAIR_H
 #define TESTS_TLS_PAIR_H
 
-#define _GNU_SOURCE
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -4,6 +4,7 @@
  * seeded pieces, must give the same plain bytes and the same verdict. A script is ordinary traffic in odd
  * shapes (sizes, padding, empty records, tickets, key updates, warnings) and then one of many ends.
  */
+#define _GNU_SOURCE
 #include "tls_pair.h"
 
 #include "test.h"

@@ -44,7 +44,9 @@ static void run_mutations(const uint8_t *data, size_t bytes)
 		memcpy(copy, data, bytes);
 		for (uint64_t n = 1 + next_random(&state) % 4; n; n--) {
 			uint64_t r = next_random(&state);
-			copy[(r >> 16) % bytes] = (uint8_t)((r & 256) ? r : copy[(r >> 16) % bytes] ^ (1 << (r & 7)));
+			uint8_t *at = &copy[(r >> 16) % bytes];
+			uint64_t byte = (r & 256) ? r : *at ^ (UINT64_C(1) << (r & 7));
+			*at = (uint8_t)byte;
 		}
 		run_at_guard(copy, bytes);
 	}

@@ -9,6 +9,7 @@
  *	odd:  u8 1; then records: u8 type, u8 padding, u16 bytes (little endian), bytes
  *	even: u8 0; bytes
  */
+#define _GNU_SOURCE
 #include "tls_pair.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);

@@ -3,6 +3,7 @@
  * Whole connections against a BoringSSL server in the same process, both receive modes, TLS 1.2 and 1.3: data
  * at every split, tickets, key updates, alerts, limits, ends; and how much heap BoringSSL takes when.
  */
+#define _GNU_SOURCE
 #include "tls_pair.h"
 
 #include "test.h"
