@@ -46,7 +46,7 @@ static void clock_refused(struct plan *plan, struct plan_time now, const struct 
 	plan->last_fault = FAULT_AKAMAI_CREDENTIALS;
 	plan_say_refusal(plan, answer, CLOCK_HINT);
 	char skew[DURATION_TEXT_BYTES_MAX];
-	int64_t skew_seconds = plan->skew_ns / NS_PER_SECOND;
+	int64_t skew_seconds = answer->date_unix - (now.unix_ns + NS_PER_SECOND / 2) / NS_PER_SECOND;
 	plan_notice(plan, "The server's clock is %s %s this host's; signing with the server's time.",
 		    duration_format((skew_seconds < 0 ? -skew_seconds : skew_seconds) * NS_PER_SECOND, skew),
 		    skew_seconds < 0 ? "behind" : "ahead of");
