@@ -13,6 +13,8 @@
 #include "base/check.h"
 #include "tls/tls_internal.h"
 
+static const char closed_early[] = "the server closed the connection during the TLS handshake";
+
 struct tls *tls_of_ssl(const SSL *ssl)
 {
 	return SSL_get_app_data(ssl);
@@ -186,7 +188,10 @@ static enum step push_handshake(struct tls *tls, struct cursor_in *cipher)
 		tls->received_any = 1;
 		ERR_clear_error();
 		int result = SSL_do_handshake(tls->ssl);
-		if (result != 1 && SSL_get_error(tls->ssl, result) != SSL_ERROR_WANT_READ)
+		int error = SSL_get_error(tls->ssl, result);
+		if (error == SSL_ERROR_ZERO_RETURN)
+			return tls_fail(tls, FAULT_TLS_HANDSHAKE, closed_early);
+		if (result != 1 && error != SSL_ERROR_WANT_READ)
 			return tls_fail_ssl(tls, FAULT_TLS_HANDSHAKE);
 		if (cursor_in_bytes(&tls->record_window) || (result == 1 && SSL_has_pending(tls->ssl)))
 			return tls_fail(tls, FAULT_TLS_INTERNAL, "the TLS library left a part of a record");
@@ -212,14 +217,14 @@ enum step tls_push(struct tls *tls, struct cursor_in *cipher, struct cursor_out 
 	return tls_ssl_push(tls, cipher, plain);
 }
 
-static size_t output_room(const struct tls *tls)
+size_t tls_output_room(const struct tls *tls)
 {
-	return sizeof tls->output - (tls->output_end - tls->output_next);
+	return sizeof tls->output - tls->output_end;
 }
 
 void tls_flush_key_update(struct tls *tls)
 {
-	if (!tls->key_update_due || output_room(tls) < TLS_OUTPUT_BYTES_SPARE)
+	if (!tls->key_update_due || tls_output_room(tls) < TLS_OUTPUT_BYTES_SPARE)
 		return;
 	tls->key_update_due = 0;
 	ERR_clear_error();
@@ -234,7 +239,7 @@ enum fault tls_write(struct tls *tls, struct span plain)
 	CHECK_EQ(tls_established(tls), 1);
 	CHECK_LE(plain.bytes, (size_t)TLS_CONTENT_BYTES_MAX);
 	/* The output is drained before the next request, so there is always room for one record. */
-	CHECK_LE(plain.bytes + TLS_WRITE_OVERHEAD_BYTES_MAX, output_room(tls));
+	CHECK_LE(plain.bytes + TLS_WRITE_OVERHEAD_BYTES_MAX, tls_output_room(tls));
 	if (!plain.bytes)
 		return FAULT_NONE;
 	ERR_clear_error();
@@ -262,7 +267,7 @@ void tls_output_consume(struct tls *tls, size_t bytes)
 
 void tls_close(struct tls *tls)
 {
-	if (!tls_established(tls) || output_room(tls) < TLS_OUTPUT_BYTES_SPARE)
+	if (!tls_established(tls) || tls_output_room(tls) < TLS_OUTPUT_BYTES_SPARE)
 		return;
 	ERR_clear_error();
 	SSL_shutdown(tls->ssl);

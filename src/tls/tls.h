@@ -59,8 +59,9 @@ struct tls *tls_create(struct tls_context *context, struct arena *arena);
 
 /* Begins a new connection to `host` (name or IP address, verified against the certificate; copied).
  * Whatever was left of the former connection is dropped; a session ticket is kept for resumption.
- * Afterwards tls_output() holds the ClientHello. BoringSSL allocates during the handshake only; the
- * README names how much. */
+ * Afterwards tls_output() holds the ClientHello. BoringSSL uses the heap during the handshake (about 350
+ * allocations, 11 KB at once with a short certificate chain, 7 KB kept until tls_finish()), and for each
+ * tls_write(), ticket and key update; not for received data, unless the mode is SSL. */
 enum fault tls_start(struct tls *tls, const char *host);
 
 /* Consumes cipher bytes and appends plain bytes. HUNGRY: wants more cipher bytes (an incomplete record
@@ -69,10 +70,12 @@ enum fault tls_start(struct tls *tls, const char *host);
  * check tls_output() after every call. */
 enum step tls_push(struct tls *tls, struct cursor_in *cipher, struct cursor_out *plain);
 
-/* Encrypts `plain` (at most 16 KB) for sending; available in tls_output(). Only when established. */
+/* Encrypts `plain` (at most 16 KB) for sending; available in tls_output(). Only when established, and when
+ * the former output was taken (a full record finds room in an empty output only). */
 enum fault tls_write(struct tls *tls, struct span plain);
 
-/* What must go to the peer, in order. Lent until the next tls_ call; tell what was taken. */
+/* What must go to the peer, in order; tell what was taken. The bytes stay where they are until they are
+ * consumed (or tls_start()): tls_push() and tls_close() may append, so a send may be under way meanwhile. */
 struct span tls_output(const struct tls *tls);
 void tls_output_consume(struct tls *tls, size_t bytes);
 

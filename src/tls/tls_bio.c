@@ -34,12 +34,8 @@ static int bio_write(BIO *bio, const char *source, int bytes)
 	BIO_clear_retry_flags(bio);
 	if (bytes <= 0)
 		return 0;
-	if (tls->output_next && (size_t)bytes > sizeof tls->output - tls->output_end) {
-		memmove(tls->output, tls->output + tls->output_next, tls->output_end - tls->output_next);
-		tls->output_end -= tls->output_next;
-		tls->output_next = 0;
-	}
-	/* All or nothing: a full output is the caller's to drain, BoringSSL keeps what it could not write. */
+	/* All or nothing, and nothing that waits is moved: it may be on its way to the socket right now. A
+	 * full output is the caller's to drain, BoringSSL keeps what it could not write. */
 	if ((size_t)bytes > sizeof tls->output - tls->output_end) {
 		BIO_set_retry_write(bio);
 		return -1;

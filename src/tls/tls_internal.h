@@ -86,6 +86,8 @@ struct tls {
 
 /* tls.c */
 struct tls *tls_of_ssl(const SSL *ssl);
+/* Room behind what waits to be sent. */
+size_t tls_output_room(const struct tls *tls);
 /* Sends what waits on BoringSSL's side without application data: the answer to a KeyUpdate. */
 void tls_flush_key_update(struct tls *tls);
 /* Replaces the kept session; takes ownership. */

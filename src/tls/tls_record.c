@@ -13,6 +13,10 @@
 
 #include <openssl/mem.h>
 
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "this room is written for little-endian machines"
+#endif
+
 /* One size for all versions and both sides of the handshake; the exact limit is the opener's. */
 int tls_record_measure(const struct cursor_in *cipher)
 {
@@ -66,9 +70,6 @@ static enum step broken(struct tls_record *record, enum fault fault, enum tls_al
 static void put_64(uint8_t target[static 8], uint64_t value)
 {
 	value = __builtin_bswap64(value);
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "this room is written for little-endian machines"
-#endif
 	memcpy(target, &value, sizeof value);
 }
 

@@ -14,6 +14,7 @@ enum step tls_fail(struct tls *tls, enum fault fault, const char *format, ...)
 	va_list arguments;
 	tls->state = TLS_STATE_BROKEN;
 	tls->fault = fault;
+	tls->record_window = (struct cursor_in){ 0 }; /* lent until now */
 	va_start(arguments, format);
 	vsnprintf(tls->error, sizeof tls->error, format, arguments);
 	va_end(arguments);
@@ -24,7 +25,7 @@ enum step tls_fail_alert(struct tls *tls, enum fault fault, enum tls_alert alert
 {
 	/* Best effort: the peer learns why, if there is room and if it still listens. */
 	ERR_clear_error();
-	if (tls->ssl && sizeof tls->output - (tls->output_end - tls->output_next) >= TLS_OUTPUT_BYTES_SPARE)
+	if (tls->ssl && tls_output_room(tls) >= TLS_OUTPUT_BYTES_SPARE)
 		SSL_send_fatal_alert(tls->ssl, (uint8_t)alert);
 	ERR_clear_error();
 	return tls_fail(tls, fault, "%s", why);

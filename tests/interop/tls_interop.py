@@ -321,6 +321,7 @@ def test_strangers(folder):
             ("SSH", b"SSH-2.0-OpenSSH_9.2\r\n", "TLS_NOT_TLS", "does not begin with a TLS record"),
             ("silence", b"", "TLS_HANDSHAKE", "closed the connection during the TLS handshake"),
             ("refusal", bytes([21, 3, 3, 0, 2, 2, 40]), "TLS_ALERT", '"handshake failure" (40)'),
+            ("a farewell", bytes([21, 3, 3, 0, 2, 1, 0]), "TLS_HANDSHAKE", "closed the connection during the TLS"),
             ("half a record", bytes([22, 3, 3, 0, 50, 2]), "TLS_HANDSHAKE", "closed the connection"),
             ("garbage in a record", bytes([22, 3, 3, 0, 4, 99, 0, 0, 0]), "TLS_HANDSHAKE", "handshake failed"),
             ("a huge record", bytes([22, 3, 3, 0xff, 0xff]), "TLS_RECORD", "longer than")):
