@@ -10,6 +10,8 @@
  *
  * Engines: io_uring (default), and poll(2) with non-blocking calls, which serves where io_uring is
  * forbidden and is the oracle of the tests. Both have the same interface and semantics.
+ *
+ * The process must ignore SIGPIPE: a WRITE to a pipe whose reader is gone then ends with -EPIPE.
  */
 #ifndef RING_RING_H
 #define RING_RING_H
@@ -39,20 +41,25 @@ enum ring_verb {
 	RING_SEND,
 	RING_WRITE, /* to a file, pipe or terminal */
 	RING_FSYNC,
-	RING_WAKE,  /* a file descriptor became readable (signalfd, eventfd) */
+	RING_WAKE, /* a file descriptor became readable (signalfd, eventfd); result 0, nothing is read */
 };
 
 struct ring_operation {
-	uint64_t magic;      /* set by ring_<verb>(), checked when the kernel hands the pointer back */
+	uint64_t magic; /* set by ring_<verb>(), checked when the kernel hands the pointer back */
 	enum ring_verb verb;
-	int result;          /* valid after ring_wait() returned it: bytes (0 = end of stream) or -errno */
-	int pending;         /* 1 from ring_<verb>() until ring_wait() returns it */
+	int result;  /* valid after ring_wait() returned it: bytes (0 = end of stream) or -errno */
+	int pending; /* 1 from ring_<verb>() until ring_wait() returns it */
 	int fd;
-	void *owner;         /* the caller's; untouched by ring */
-	/* ring's own from here */
+	void *owner; /* the caller's; untouched by ring */
+	/* Ring's own from here. A receiver finds its bytes at `bytes_at`: today always the target that it
+	 * gave; with zero-copy receive (kernel 6.15, IORING_OP_RECV_ZC) the memory that the network card
+	 * filled. */
 	uint8_t *bytes_at;
 	size_t bytes;
+	size_t bytes_done; /* moved so far; still valid when a SEND or WRITE ends with an error half way */
 	uint64_t file_offset;
+	int phase;	/* the engine's */
+	int cancelling; /* 1: finish instead of continuing */
 	struct sockaddr_storage address;
 	socklen_t address_bytes;
 	struct ring_operation *next;
@@ -67,9 +74,9 @@ struct ring_options {
 
 /* What the host offered and what is used; for doctor, run.json and notices. */
 struct ring_report {
-	enum ring_engine engine;             /* never AUTO */
+	enum ring_engine engine;	     /* never AUTO */
 	enum ring_receive_mode receive_mode; /* never AUTO */
-	int setup_errno;                     /* why io_uring is not used, 0 when it is */
+	int setup_errno;		     /* why io_uring is not used, 0 when it is */
 	int single_issuer, defer_taskrun, coop_taskrun, no_sqarray;
 	int registered_ring, registered_buffers, registered_buffers_errno;
 	uint32_t features; /* IORING_FEAT_* mask */
@@ -98,10 +105,9 @@ int ring_socket(struct ring *ring, int family);
  * complete only when all bytes are out or an error occurred (short writes are continued inside).
  * The operation must not be pending. `file_offset` of WRITE: UINT64_MAX for the current position
  * (pipes, terminals, O_APPEND). */
-void ring_connect(struct ring *ring, struct ring_operation *operation, int fd,
-		  const struct sockaddr *address, socklen_t address_bytes);
-void ring_receive(struct ring *ring, struct ring_operation *operation, int fd, uint8_t *target,
-		  size_t bytes);
+void ring_connect(struct ring *ring, struct ring_operation *operation, int fd, const struct sockaddr *address,
+		  socklen_t address_bytes);
+void ring_receive(struct ring *ring, struct ring_operation *operation, int fd, uint8_t *target, size_t bytes);
 void ring_send(struct ring *ring, struct ring_operation *operation, int fd, const uint8_t *source,
 	       size_t bytes);
 void ring_write(struct ring *ring, struct ring_operation *operation, int fd, const uint8_t *source,

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One line for a person when the kernel or the container denies io_uring: which of the two it is, how to
+ * allow it, and what happens meanwhile. A silent fallback or a bare errno is what users of io_uring complain
+ * about.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "ring/engine.h"
+
+/* Reads the start of a small file into `text`, NUL-terminated; "" when it cannot be read. */
+static void file_read(const char *path, char *text, size_t text_bytes)
+{
+	size_t filled = 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd >= 0) {
+		ssize_t got;
+		while (filled < text_bytes - 1 &&
+		       (got = read(fd, text + filled, text_bytes - 1 - filled)) > 0)
+			filled += (size_t)got;
+		close(fd);
+	}
+	text[filled] = 0;
+}
+
+/* kernel.io_uring_disabled (since Linux 6.6): 0 anybody, 1 only io_uring_group and CAP_SYS_ADMIN, 2 nobody.
+ */
+static int sysctl_disabled(void)
+{
+	char text[16];
+	file_read("/proc/sys/kernel/io_uring_disabled", text, sizeof text);
+	return atoi(text);
+}
+
+/* "Seccomp:\t2" in /proc/self/status: a filter is at work. */
+static int seccomp_filtered(void)
+{
+	char text[8192];
+	file_read("/proc/thread-self/status", text, sizeof text);
+	const char *field = strstr(text, "\nSeccomp:");
+	return field && atoi(field + sizeof "\nSeccomp:" - 1) == 2;
+}
+
+static unsigned long long memlock_limit_bytes(void)
+{
+	struct rlimit limit;
+	return getrlimit(RLIMIT_MEMLOCK, &limit) < 0 ? 0 : (unsigned long long)limit.rlim_cur;
+}
+
+static void denied_format(char *text, size_t text_bytes, const char *name)
+{
+	int disabled = sysctl_disabled();
+	if (disabled == 2)
+		snprintf(text, text_bytes,
+			 "io_uring is switched off on this host (%s: kernel.io_uring_disabled is 2). Allow "
+			 "it with "
+			 "`sysctl -w kernel.io_uring_disabled=0`",
+			 name);
+	else if (disabled == 1)
+		snprintf(text, text_bytes,
+			 "io_uring is reserved for a group on this host (%s: kernel.io_uring_disabled is 1). "
+			 "Join the "
+			 "group named by kernel.io_uring_group, or `sysctl -w kernel.io_uring_disabled=0`",
+			 name);
+	else if (seccomp_filtered())
+		snprintf(text, text_bytes,
+			 "io_uring is blocked by this container's seccomp filter (%s), as Docker 25 and "
+			 "containerd 2.0 do "
+			 "by default. Allow io_uring_setup, io_uring_enter and io_uring_register with "
+			 "`docker run --security-opt seccomp=profile.json`",
+			 name);
+	else
+		snprintf(text, text_bytes, "io_uring is denied here by a security module or the sandbox (%s)",
+			 name);
+}
+
+void ring_notice_setup(char *text, size_t text_bytes, int error, int insists)
+{
+	const char *name = strerrorname_np(error);
+	char cause[400];
+	if (!name)
+		name = "unknown error";
+	if (error == EPERM || error == EACCES || (error == ENOSYS && seccomp_filtered()))
+		denied_format(cause, sizeof cause, name);
+	else if (error == ENOSYS || error == EOPNOTSUPP || error == EINVAL)
+		snprintf(cause, sizeof cause,
+			 "This kernel offers no io_uring that can be used (%s). Linux 6.1 or newer does",
+			 name);
+	else if (error == ENOMEM)
+		snprintf(cause, sizeof cause,
+			 "There is no memory for io_uring (%s: RLIMIT_MEMLOCK is %llu bytes). Raise `ulimit "
+			 "-l` or grant "
+			 "CAP_IPC_LOCK",
+			 name, memlock_limit_bytes());
+	else if (error == EMFILE || error == ENFILE)
+		snprintf(cause, sizeof cause,
+			 "There is no file descriptor left for io_uring (%s). Raise `ulimit -n`", name);
+	else
+		snprintf(cause, sizeof cause, "io_uring cannot be set up (%s: %s)", name,
+			 strerrordesc_np(error));
+	snprintf(text, text_bytes, "%s%s", cause,
+		 insists ? ", or choose the poll engine."
+			 : "; going on with poll, at about the same throughput.");
+}
+
+void ring_notice_register(char *text, size_t text_bytes, int error)
+{
+	const char *name = strerrorname_np(error);
+	if (error == ENOMEM)
+		snprintf(text, text_bytes,
+			 "Receive buffers cannot be registered with io_uring (ENOMEM: RLIMIT_MEMLOCK is %llu "
+			 "bytes per user). "
+			 "Raise `ulimit -l` or grant CAP_IPC_LOCK; going on with plain receives, at about "
+			 "the same throughput.",
+			 memlock_limit_bytes());
+	else
+		snprintf(text, text_bytes,
+			 "Receive buffers cannot be registered with io_uring (%s); going on with plain "
+			 "receives, at about the "
+			 "same throughput.",
+			 name ? name : "unknown error");
+}
