@@ -15,8 +15,9 @@ struct scan_kernel {
 	const char *name; /* "avx512", "avx2", "sse2", "neon", "scalar" */
 	int (*supported)(void); /* 1 when this CPU can run it */
 	/* Writes the positions (index from `bytes.base`) of '\n' in ascending order, at most `positions_max`.
-	 * Returns how many, and in *ret_scanned how many bytes it has looked at (== bytes.bytes unless
-	 * positions ran out; then the byte after the last position). Reads only inside the span. */
+	 * Returns how many, and in *ret_scanned how many bytes it has looked at: bytes.bytes, or, as soon as
+	 * `positions_max` were found, the byte after the last position; call again from there. Entries of
+	 * `positions` behind the returned count may be overwritten. Reads only inside the span. */
 	size_t (*line_ends)(struct span bytes, uint32_t *positions, size_t positions_max,
 			    size_t *ret_scanned);
 };
