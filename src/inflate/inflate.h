@@ -20,8 +20,10 @@
 #define INFLATE_HEADER_BYTES_MAX 131072   /* FEXTRA alone may be 64 KB; names and comments are as long again */
 #define INFLATE_MEMBER_COUNT_MAX 1048576  /* a member costs table memory traffic; a page has a handful */
 #define INFLATE_PLAIN_BYTES_MAX (UINT64_C(1) << 40) /* per page: 600 000 events of 16 MB would stay under */
-/* Each input byte may buy at most this many output bytes of work (deflate's own ceiling is 1032), and
- * each member or block at least some output on average: see inflate.c. */
+/* Deflate itself yields at most 1032 bytes for one. Input that yields nothing (empty blocks and members, zero
+ * padding) is limited to so many bytes per plain byte, after so many for free: see inflate.c. */
+#define INFLATE_INPUT_PER_PLAIN_MAX 16
+#define INFLATE_INPUT_FREE_BYTES 1048576
 
 enum inflate_engine {
 	INFLATE_ENGINE_AUTO,
@@ -42,11 +44,12 @@ void inflate_begin(struct inflate *inflate);
  * HUNGRY in all but name. BROKEN: inflate_fault(). */
 enum step inflate_push(struct inflate *inflate, struct cursor_in *in, struct cursor_out *out);
 
-/* The input is over. FAULT_NONE only if at least one member was complete and proven and nothing is open. */
+/* The input is over. FAULT_NONE only if at least one member was complete and proven and nothing is open. Zero
+ * bytes behind the last member are accepted, as gzip(1) does; all else there is FAULT_INFLATE_TRAILING. */
 enum fault inflate_end(struct inflate *inflate);
 
 enum fault inflate_fault(const struct inflate *inflate);
-uint64_t inflate_offset(const struct inflate *inflate);      /* compressed bytes consumed: where it broke */
+uint64_t inflate_offset(const struct inflate *inflate); /* compressed bytes consumed; if broken, about where */
 uint64_t inflate_plain_bytes(const struct inflate *inflate); /* plain bytes produced in this stream */
 uint64_t inflate_members(const struct inflate *inflate);     /* members completed in this stream */
 

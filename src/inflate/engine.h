@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What inflate.c asks of a deflate decoder (RFC 1951). An engine decodes one raw deflate stream at any split
+ * of input and output; wrapper, checksums, members and limits are inflate.c's.
+ */
+#ifndef INFLATE_ENGINE_H
+#define INFLATE_ENGINE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/span.h"
+
+/* An engine may read ahead of the end of its stream, but no further than a gzip trailer is long: so what it
+ * has read ahead always belongs to the trailer. */
+#define ENGINE_AHEAD_BYTES_MAX 8
+
+struct engine {
+	const char *name;
+	size_t state_bytes;
+	size_t state_alignment;
+
+	/* Makes ready for the first bit of a stream. Cheap: touches no table. */
+	void (*begin)(void *state);
+
+	/* HUNGRY: all input is consumed and no output is pending. FULL: the output is full. DONE: the stream
+	 * has ended and every plain byte has been handed out. BROKEN: it is not deflate. Input and output
+	 * must each be at most ENGINE_PIECE_BYTES_MAX. */
+	enum step (*push)(void *state, struct cursor_in *in, struct cursor_out *out);
+
+	/* After DONE: copies the bytes that were consumed but lie behind the stream. Returns how many. */
+	size_t (*ahead)(const void *state, uint8_t bytes[ENGINE_AHEAD_BYTES_MAX]);
+
+	/* gzip's CRC-32 of `bytes` appended to what `checksum` covers; of nothing it is 0. */
+	uint32_t (*checksum)(uint32_t checksum, struct span bytes);
+};
+
+/* ISA-L counts in 32 bits; and limits are checked between pieces, so a piece bounds how late. */
+#define ENGINE_PIECE_BYTES_MAX ((size_t)1 << 20)
+
+extern const struct engine engine_isal;
+
+#endif

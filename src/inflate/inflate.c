@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The state machine around an engine: members, checksums, limits.
+ *
+ *	header -> body -> trailer -> between -+-> header of the next member
+ *	                                      +-> padding
+ *
+ * Behind the last member zero bytes are accepted, as gzip(1) does (tapes and some caches pad); anything else
+ * that is no gzip header is garbage, and so is a member behind zeros.
+ *
+ * What hostile input can cost. Deflate itself yields at most 1032 bytes for one, so the work of writing is
+ * bounded by the input, and the input by http. The other way round, input that yields nothing still costs:
+ * an empty block of 10 bits costs a table copy, an empty member of 20 bytes a fresh start, zero padding a
+ *look. Therefore the input may be at most INFLATE_INPUT_PER_PLAIN_MAX times the output, after a start of
+ * INFLATE_INPUT_FREE_BYTES. Honest deflate stays below 1.001, or 7 when a flush follows every single byte.
+ */
+#include "inflate/inflate.h"
+
+#include "base/check.h"
+#include "inflate/engine.h"
+#include "inflate/gzip_header.h"
+
+/* The checksum is taken of a piece just written: small enough to be still in the second-level cache, large
+ * enough that ISA-L's cost per call (it decodes 32 KB into a buffer of its own and copies as much back) is
+ * small. */
+#define PIECE_OUT_BYTES_MAX ((size_t)256 * 1024)
+
+enum state {
+	STATE_HEADER,
+	STATE_BODY,
+	STATE_TRAILER,
+	STATE_BETWEEN, /* a member is complete and nothing of another has been seen */
+	STATE_PADDING,
+	STATE_BROKEN,
+};
+
+struct inflate {
+	const struct engine *engine;
+	void *engine_state;
+	enum state state;
+	enum fault fault;
+	uint64_t offset_bytes;
+	uint64_t plain_bytes;
+	uint64_t members;
+	uint32_t checksum;    /* of the member's plain bytes so far */
+	uint32_t size_modulo; /* their count modulo 2^32, as the trailer has it */
+	struct gzip_header header;
+	struct gzip_trailer trailer;
+};
+
+struct inflate *inflate_create(enum inflate_engine engine, struct arena *arena)
+{
+	const struct engine *chosen = &engine_isal; /* AUTO: there is one so far */
+	CHECK_LE((unsigned)engine, (unsigned)INFLATE_ENGINE_ISAL);
+	struct inflate *inflate = arena_take(arena, sizeof *inflate, _Alignof(struct inflate));
+	inflate->engine = chosen;
+	inflate->engine_state = arena_take(arena, chosen->state_bytes, chosen->state_alignment);
+	inflate_begin(inflate);
+	return inflate;
+}
+
+const char *inflate_engine_name(const struct inflate *inflate)
+{
+	return inflate->engine->name;
+}
+
+void inflate_begin(struct inflate *inflate)
+{
+	inflate->state = STATE_HEADER;
+	inflate->fault = FAULT_NONE;
+	inflate->offset_bytes = 0;
+	inflate->plain_bytes = 0;
+	inflate->members = 0;
+	gzip_header_begin(&inflate->header);
+}
+
+static void inflate_break(struct inflate *inflate, enum fault fault)
+{
+	inflate->state = STATE_BROKEN;
+	inflate->fault = fault;
+}
+
+static void header_step(struct inflate *inflate, struct cursor_in *in)
+{
+	switch (gzip_header_push(&inflate->header, in)) {
+	case GZIP_MORE:
+		return;
+	case GZIP_DONE:
+		inflate->engine->begin(inflate->engine_state);
+		inflate->checksum = 0;
+		inflate->size_modulo = 0;
+		inflate->state = STATE_BODY;
+		return;
+	case GZIP_NOT_GZIP:
+		inflate_break(inflate, inflate->members ? FAULT_INFLATE_TRAILING : FAULT_INFLATE_HEADER);
+		return;
+	case GZIP_BAD:
+		inflate_break(inflate, FAULT_INFLATE_HEADER);
+		return;
+	case GZIP_LONG:
+		inflate_break(inflate, FAULT_INFLATE_LIMIT);
+		return;
+	}
+}
+
+static void body_done(struct inflate *inflate)
+{
+	uint8_t ahead[ENGINE_AHEAD_BYTES_MAX];
+	size_t ahead_bytes = inflate->engine->ahead(inflate->engine_state, ahead);
+	struct cursor_in in = { .next = ahead, .end = ahead + ahead_bytes };
+	gzip_trailer_begin(&inflate->trailer);
+	gzip_trailer_push(&inflate->trailer, &in);
+	CHECK_EQ(cursor_in_bytes(&in), (size_t)0);
+	inflate->state = STATE_TRAILER;
+}
+
+/* One piece through the engine. */
+static enum step body_step(struct inflate *inflate, struct cursor_in *in, struct cursor_out *out)
+{
+	size_t in_bytes = cursor_in_bytes(in);
+	size_t out_bytes = cursor_out_bytes(out);
+	if (in_bytes > ENGINE_PIECE_BYTES_MAX)
+		in_bytes = ENGINE_PIECE_BYTES_MAX;
+	if (out_bytes > PIECE_OUT_BYTES_MAX)
+		out_bytes = PIECE_OUT_BYTES_MAX;
+	struct cursor_in piece_in = { .next = in->next, .end = in->next + in_bytes };
+	struct cursor_out piece_out = { .next = out->next, .end = out->next + out_bytes };
+	enum step step = inflate->engine->push(inflate->engine_state, &piece_in, &piece_out);
+
+	size_t consumed_bytes = (size_t)(piece_in.next - in->next);
+	size_t produced_bytes = (size_t)(piece_out.next - out->next);
+	inflate->checksum = inflate->engine->checksum(inflate->checksum, span_of(out->next, produced_bytes));
+	inflate->size_modulo += (uint32_t)produced_bytes;
+	inflate->plain_bytes += produced_bytes;
+	in->next = piece_in.next;
+	out->next = piece_out.next;
+	if (step == STEP_BROKEN)
+		inflate_break(inflate, FAULT_INFLATE_DATA);
+	else if (inflate->plain_bytes > INFLATE_PLAIN_BYTES_MAX)
+		inflate_break(inflate, FAULT_INFLATE_LIMIT);
+	else if (step == STEP_DONE)
+		body_done(inflate);
+	else if (consumed_bytes + produced_bytes == 0 && in_bytes)
+		inflate_break(inflate,
+			      FAULT_INFLATE_DATA); /* there was room: a stuck engine must not hang us */
+	return step;
+}
+
+static void trailer_step(struct inflate *inflate, struct cursor_in *in)
+{
+	if (!gzip_trailer_push(&inflate->trailer, in))
+		return;
+	if (gzip_trailer_checksum(&inflate->trailer) != inflate->checksum)
+		inflate_break(inflate, FAULT_INFLATE_CHECKSUM);
+	else if (gzip_trailer_size(&inflate->trailer) != inflate->size_modulo)
+		inflate_break(inflate, FAULT_INFLATE_SIZE);
+	else {
+		inflate->state = STATE_BETWEEN;
+		inflate->members++;
+	}
+}
+
+static void between_step(struct inflate *inflate, struct cursor_in *in)
+{
+	if (*in->next == 0) {
+		inflate->state = STATE_PADDING;
+	} else if (inflate->members == INFLATE_MEMBER_COUNT_MAX) {
+		inflate_break(inflate, FAULT_INFLATE_LIMIT);
+	} else {
+		gzip_header_begin(&inflate->header);
+		inflate->state = STATE_HEADER;
+	}
+}
+
+static void padding_step(struct inflate *inflate, struct cursor_in *in)
+{
+	while (in->next < in->end && *in->next == 0)
+		in->next++;
+	if (in->next < in->end)
+		inflate_break(inflate, FAULT_INFLATE_TRAILING);
+}
+
+static void wrapper_step(struct inflate *inflate, struct cursor_in *in)
+{
+	switch (inflate->state) {
+	case STATE_HEADER:
+		header_step(inflate, in);
+		return;
+	case STATE_TRAILER:
+		trailer_step(inflate, in);
+		return;
+	case STATE_BETWEEN:
+		between_step(inflate, in);
+		return;
+	case STATE_PADDING:
+		padding_step(inflate, in);
+		return;
+	case STATE_BODY:
+	case STATE_BROKEN:
+		return;
+	}
+}
+
+/* Adds to the input's count and holds it against the output's. */
+static void count_input(struct inflate *inflate, size_t consumed_bytes)
+{
+	inflate->offset_bytes += consumed_bytes;
+	if (inflate->state != STATE_BROKEN && inflate->offset_bytes > INFLATE_INPUT_FREE_BYTES &&
+	    (inflate->offset_bytes - INFLATE_INPUT_FREE_BYTES) / INFLATE_INPUT_PER_PLAIN_MAX >=
+		    inflate->plain_bytes)
+		inflate_break(inflate, FAULT_INFLATE_LIMIT);
+}
+
+enum step inflate_push(struct inflate *inflate, struct cursor_in *in, struct cursor_out *out)
+{
+	for (;;) {
+		const uint8_t *before = in->next;
+		enum step step = STEP_HUNGRY;
+		if (inflate->state == STATE_BROKEN)
+			return STEP_BROKEN;
+		if (inflate->state == STATE_BODY) {
+			/* Without input too: the engine may hold plain bytes for which there was no room. */
+			if (cursor_out_bytes(out) == 0)
+				return STEP_FULL;
+			step = body_step(inflate, in, out);
+		} else {
+			if (cursor_in_bytes(in) == 0)
+				break;
+			wrapper_step(inflate, in);
+		}
+		count_input(inflate, (size_t)(in->next - before));
+		if (inflate->state == STATE_BODY && step == STEP_HUNGRY && cursor_in_bytes(in) == 0)
+			return STEP_HUNGRY;
+	}
+	return inflate->state == STATE_BETWEEN || inflate->state == STATE_PADDING ? STEP_DONE : STEP_HUNGRY;
+}
+
+enum fault inflate_end(struct inflate *inflate)
+{
+	if (inflate->state != STATE_BROKEN && inflate->state != STATE_BETWEEN &&
+	    inflate->state != STATE_PADDING)
+		inflate_break(inflate, FAULT_INFLATE_TRUNCATED);
+	return inflate->fault;
+}
+
+enum fault inflate_fault(const struct inflate *inflate)
+{
+	return inflate->fault;
+}
+
+uint64_t inflate_offset(const struct inflate *inflate)
+{
+	return inflate->offset_bytes;
+}
+
+uint64_t inflate_plain_bytes(const struct inflate *inflate)
+{
+	return inflate->plain_bytes;
+}
+
+uint64_t inflate_members(const struct inflate *inflate)
+{
+	return inflate->members;
+}
