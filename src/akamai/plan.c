@@ -25,6 +25,13 @@ static int64_t floor_seconds(int64_t ns)
 	return ns / NS_PER_SECOND - (ns % NS_PER_SECOND < 0);
 }
 
+static int64_t oldest_from_unix(const struct plan *plan, struct plan_time now, int margin_seconds)
+{
+	int64_t oldest_unix =
+		floor_seconds(plan_now_unix_ns(plan, now)) - PLAN_HISTORY_SECONDS + margin_seconds;
+	return oldest_unix > 0 ? oldest_unix : 0;
+}
+
 int64_t plan_start_from_unix(const struct plan *plan, struct plan_time now)
 {
 	if (plan->settings.from_unix > 0)
@@ -47,10 +54,7 @@ void plan_window_again(struct plan *plan, struct plan_time now)
 void plan_window_open(struct plan *plan, struct plan_time now, int window, int64_t from_unix,
 		      int margin_seconds)
 {
-	int64_t now_ns = plan_now_unix_ns(plan, now);
-	int64_t oldest_unix = floor_seconds(now_ns) - PLAN_HISTORY_SECONDS + margin_seconds;
-	if (oldest_unix < 0)
-		oldest_unix = 0;
+	int64_t oldest_unix = oldest_from_unix(plan, now, margin_seconds);
 	if (from_unix < 0)
 		from_unix = 0;
 	/* A window of which no page was committed is replaced, and its gap with it. */
@@ -69,15 +73,24 @@ void plan_window_open(struct plan *plan, struct plan_time now, int window, int64
 
 /* Where nothing can have been missed before. Events are stored, and delivered, in the order of storage;
  * an event's own time is never later than its storage. So the newest event time of committed pages is safe.
- * Without any, an empty or small last page tells that everything up to the API's latency had been read. */
-static int64_t recovery_from_unix(const struct plan *plan)
+ * Without any, an empty or small last page tells that everything up to the API's latency had been read.
+ * A cursor that was given may stand anywhere in the history: *ret_known is 0 when nothing is known but that.
+ */
+static int64_t recovery_from_unix(const struct plan *plan, struct plan_time now, int *ret_known)
 {
+	int cursor_given = plan->settings.cursor && plan->settings.cursor[0];
+	*ret_known = 1;
 	if (plan->newest_committed_unix_ms > 0)
 		return plan->newest_committed_unix_ms / 1000;
 	if (plan->caught_up)
 		return plan->last_success_unix - plan->settings.to_lag_ns / NS_PER_SECOND -
 		       PLAN_CAUGHT_UP_SECONDS;
-	return plan->start_from_unix;
+	if (!cursor_given)
+		return plan->start_from_unix;
+	*ret_known = plan->settings.from_unix > 0 && plan->counters.requests == 0;
+	/* Refused at once: its giver's settings say how far back to go. */
+	return plan->counters.requests ? oldest_from_unix(plan, now, PLAN_MARGIN_SECONDS)
+				       : plan->start_from_unix;
 }
 
 void plan_recover(struct plan *plan, struct plan_time now, const char *why)
@@ -93,17 +106,18 @@ void plan_recover(struct plan *plan, struct plan_time now, const char *why)
 	plan->counters.recoveries++;
 	plan->recoveries_in_a_row++;
 	plan->recoveries_without_offset++;
-	int64_t from_unix = recovery_from_unix(plan);
+	int known;
+	int64_t from_unix = recovery_from_unix(plan, now, &known);
 	plan_notice(plan, "%s: reading again by time.", why);
 	plan_window_open(plan, now, PLAN_WINDOW_RECOVERY, from_unix, PLAN_MARGIN_SECONDS);
 	plan->searched_lines = 0;
+	if (!known)
+		plan_notice(plan,
+			    "It is not known where the offset stood: events before %" PRId64
+			    " may be missing (set `from` to read them).",
+			    plan->window_from_unix);
 	if (plan->last_lines_unix == 0) {
 		plan->resume = PLAN_RESUME_POSITION;
-		if (plan->newest_committed_unix_ms == 0 && !plan->caught_up && plan->settings.from_unix <= 0)
-			plan_notice(plan,
-				    "Events between the refused cursor and %" PRId64
-				    " may be missing; set `from` to read them.",
-				    plan->window_from_unix);
 	} else if (plan->window_from_unix > plan->last_lines_unix + PLAN_MARGIN_SECONDS) {
 		plan->resume = PLAN_RESUME_NONE; /* the last line handed on is older than all that is left */
 	} else {
@@ -210,8 +224,7 @@ static void refresh(struct plan *plan, struct plan_time now)
 		plan_recover(plan, now, "The offset is older than offset_ttl");
 		return;
 	}
-	int64_t oldest_unix = floor_seconds(plan_now_unix_ns(plan, now)) - PLAN_HISTORY_SECONDS;
-	if (!plan->by_time || plan->window_from_unix >= oldest_unix)
+	if (!plan->by_time || plan->window_from_unix >= oldest_from_unix(plan, now, 0))
 		return;
 	/* The gap grows: what was out of reach when the window was opened still is. */
 	int had_lines = plan->window_lines;

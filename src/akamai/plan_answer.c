@@ -81,7 +81,10 @@ static int search_continue(struct plan *plan, struct plan_time now, const struct
 {
 	if (__builtin_add_overflow(plan->searched_lines, answer->event_lines, &plan->searched_lines))
 		plan->searched_lines = UINT64_MAX;
-	if (answer->context->total == 0 || plan->searched_lines > PLAN_SEARCH_LINES_MAX) {
+	/* An empty window may end before that line (our clock may be behind); what its offset finds counts.
+	 */
+	int at_end = answer->context->total == 0 && !plan->by_time;
+	if (at_end || plan->searched_lines > PLAN_SEARCH_LINES_MAX) {
 		search_exhausted(plan, now);
 		return 0;
 	}
@@ -112,15 +115,24 @@ static void page_times(struct plan *plan, struct plan_time now, const struct pla
 		plan->newest_committed_unix_ms = newest_ms;
 }
 
+/* A window that was asked for again and again has an old `to`; that it is empty says nothing about what came
+ * after it. */
+static int is_window_stale(const struct plan *plan, struct plan_time now)
+{
+	int64_t to_ns = plan_now_unix_ns(plan, now) - plan->settings.to_lag_ns;
+	return plan->by_time && plan->window_to_unix > 0 &&
+	       to_ns / NS_PER_SECOND - plan->window_to_unix > PLAN_IDLE_SECONDS;
+}
+
 /* When to go on after a good page. */
-static void go_on(struct plan *plan, struct plan_time now, int64_t total)
+static void go_on(struct plan *plan, struct plan_time now, int64_t total, int window_stale)
 {
 	int64_t pause_ns = plan->settings.poll_interval_ns;
-	if (total == 0 && !plan->settings.follow) {
+	if (total == 0 && !plan->settings.follow && !window_stale) {
 		plan_end(plan, PLAN_END_DRAINED);
 		return;
 	}
-	if (total == 0 && pause_ns <= 0)
+	if (total == 0 && pause_ns <= 0 && !window_stale)
 		pause_ns = PLAN_IDLE_SECONDS * NS_PER_SECOND;
 	if (__builtin_add_overflow(now.monotonic_ns, pause_ns > 0 ? pause_ns : 0, &plan->not_before_ns))
 		plan->not_before_ns = INT64_MAX;
@@ -142,13 +154,16 @@ static int commit(struct plan *plan, struct plan_time now, const struct plan_ans
 
 	if (!open) {
 		page_times(plan, now, answer);
-		plan->recoveries_in_a_row = 0;
 		plan->resume = PLAN_RESUME_POSITION;
 		memcpy(plan->offset, context->offset, context->offset_bytes + 1);
 	} else {
 		plan->last_success_ns =
 			now.monotonic_ns; /* the offset is fresh, the lines are not ours yet */
 	}
+	int window_stale = open || is_window_stale(plan, now);
+	/* A search that only ever sees its first page, because every offset is refused, gets nowhere. */
+	if (!open || !plan->by_time)
+		plan->recoveries_in_a_row = 0;
 	if (!plan->by_time)
 		plan->recoveries_without_offset = 0;
 	note_stuck_offset(plan, context);
@@ -158,7 +173,7 @@ static int commit(struct plan *plan, struct plan_time now, const struct plan_ans
 	plan->window_gap_seconds = 0; /* it stays counted */
 	plan->range_corrected = 0;
 	plan->caught_up = context->total <= (plan->asked_limit - 1) / 10; /* less than a tenth of the limit */
-	go_on(plan, now, context->total);
+	go_on(plan, now, context->total, window_stale);
 	return 1;
 }
 

@@ -76,7 +76,7 @@ static void a_refused_first_cursor_goes_by_the_initial_interval(void)
 	begin();
 	request();
 	refuse(416, "Expired offset", "");
-	HAS_TEXT(plan.notice, "may be missing; set `from`");
+	HAS_TEXT(plan.notice, "events before 1699996400 may be missing");
 	request();
 	EQ_TEXT(ask.target, "/siem/v1/configs/14227?from=1699996400&limit=1000&to=1699999995");
 	EQ(ask.resume, PLAN_RESUME_POSITION); /* nothing was handed on */
@@ -114,6 +114,23 @@ static void a_recovery_without_event_times(void)
 	refuse(416, "Expired offset", "");
 	request_after(NS_PER_SECOND);		  /* the second without an accepted offset in between */
 	HAS_TEXT(ask.target, "from=1699996400&"); /* where the plan began */
+}
+
+/* A given cursor's place in the history is not known, nor are event times: all there is is searched. */
+static void a_recovery_that_knows_nothing(void)
+{
+	defaults();
+	settings.cursor = "given";
+	begin();
+	request();
+	good(1000, "a");
+	request();
+	refuse(416, "Expired offset", "");
+	HAS_TEXT(plan.notice, "events before 1699956860 may be missing");
+	request();
+	HAS_TEXT(ask.target, "from=1699956860&"); /* NOW - 12 h + 60 s */
+	EQ(ask.resume, PLAN_RESUME_SEARCH);
+	EQ(plan.counters.gap_seconds, 0);
 }
 
 /* A window edge that a wrong event time would move behind unread events. */
@@ -283,6 +300,18 @@ static void a_search_that_reaches_the_end_hands_on_everything(void)
 	EQ(ask.resume, PLAN_RESUME_POSITION);
 	/* Lines that were only searched must not have moved the safe place. */
 	EQ(plan.counters.last_event_unix_ms, (NOW - 10) * 1000);
+}
+
+/* The window may have ended before the last line handed on. */
+static void an_empty_window_does_not_end_a_search(void)
+{
+	begin_a_search();
+	answer_open(0, "s;1", 1);
+	request();
+	EQ_TEXT(ask.target, "/siem/v1/configs/14227?limit=1000&offset=s%3B1");
+	EQ(ask.resume, PLAN_RESUME_SEARCH);
+	good(5, "s;2");
+	EQ(plan.counters.skip_mismatches, 0);
 }
 
 static void a_search_is_bounded(void)

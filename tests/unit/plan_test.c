@@ -146,6 +146,26 @@ static void drains(void)
 	EQ_TEXT(plan.error_text, "");
 }
 
+/* An empty window is the end only when it reached up to now. */
+static void an_old_empty_window_is_not_the_end(void)
+{
+	defaults();
+	begin();
+	request();
+	pass(6 * NS_PER_SECOND);
+	good(0, "a");
+	request();
+	EQ_TEXT(ask.target, "/siem/v1/configs/14227?limit=1000&offset=a");
+	good(0, "b");
+	EQ(next(), PLAN_END);
+	defaults();
+	begin();
+	request();
+	pass(5 * NS_PER_SECOND);
+	good(0, "a");
+	EQ(next(), PLAN_END);
+}
+
 static void follows(void)
 {
 	defaults();
@@ -590,17 +610,19 @@ static void a_range_is_corrected_once(void)
 
 TEST_MAIN(T(starts_by_time), T(starts_inside_the_history), T(starts_by_cursor),
 	  T(refuses_what_cannot_be_asked), T(the_window_is_fixed_until_a_page_is_committed),
-	  T(an_old_window_is_moved), T(drains), T(follows), T(polls_at_an_interval),
-	  T(ends_after_requests_max), T(a_truncated_page_is_asked_again_with_half_the_limit),
+	  T(an_old_window_is_moved), T(drains), T(an_old_empty_window_is_not_the_end), T(follows),
+	  T(polls_at_an_interval), T(ends_after_requests_max),
+	  T(a_truncated_page_is_asked_again_with_half_the_limit),
 	  T(the_limit_stays_at_least_one_and_finds_back), T(a_page_must_prove_itself),
 	  T(a_page_of_something_else_stops), T(faults_that_cannot_be_cured_stop),
 	  T(backs_off_exponentially_with_jitter), T(waits_when_the_server_is_busy), T(honours_retry_after),
 	  T(a_refusal_without_reason_is_asked_again), T(an_expired_offset_is_recovered_by_time),
 	  T(which_refusals_are_about_the_offset), T(a_refused_first_cursor_goes_by_the_initial_interval),
-	  T(a_recovery_without_event_times), T(an_event_time_in_the_future_is_not_believed),
-	  T(only_committed_pages_move_the_recovery), T(a_recovery_beyond_the_history_has_a_gap),
-	  T(recoveries_are_bounded), T(goes_on_by_time_when_no_offset_is_accepted),
-	  T(an_offset_grows_too_old), T(a_search_that_reaches_the_end_hands_on_everything),
+	  T(a_recovery_without_event_times), T(a_recovery_that_knows_nothing),
+	  T(an_event_time_in_the_future_is_not_believed), T(only_committed_pages_move_the_recovery),
+	  T(a_recovery_beyond_the_history_has_a_gap), T(recoveries_are_bounded),
+	  T(goes_on_by_time_when_no_offset_is_accepted), T(an_offset_grows_too_old),
+	  T(a_search_that_reaches_the_end_hands_on_everything), T(an_empty_window_does_not_end_a_search),
 	  T(a_search_is_bounded), T(a_search_survives_truncation_and_failures),
 	  T(a_page_that_is_not_repeated_is_handed_on_whole), T(a_mismatch_of_a_damaged_page_does_not_count),
 	  T(a_mismatch_within_a_search_begins_anew), T(a_shorter_repeat_goes_on_by_position),
