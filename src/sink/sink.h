@@ -15,26 +15,25 @@
 #include "ring/ring.h"
 
 #define SINK_BUFFER_BYTES 262144 /* one write; large enough that the call's cost vanishes */
-#define SINK_BUFFER_COUNT 4      /* so at most 1 MiB lags behind the page */
+#define SINK_BUFFER_COUNT 4	 /* so at most 1 MiB lags behind the page */
 #define SINK_ERROR_BYTES_MAX 512
 
 enum sink_kind {
-	SINK_NULL,   /* counts only */
+	SINK_NULL, /* counts the bytes that RAW would write, whatever the format */
 	SINK_STDOUT,
 	SINK_FILE,
 };
 
 enum sink_format {
 	SINK_RAW,     /* the event's bytes, untouched, as NDJSON */
-	SINK_MESSAGE, /* {"message":"<line>"}: escaped per RFC 8259; bytes that are not UTF-8 become U+FFFD, as Go's
-		       * encoding/json does */
+	SINK_MESSAGE, /* {"message":"<line>"} per line, see sink/escape.h */
 };
 
 struct sink_options {
 	enum sink_kind kind;
 	enum sink_format format;
-	const char *path;   /* FILE: appended to, created with mode 0600; kept */
-	int output_fd;      /* STDOUT: the descriptor, normally 1 */
+	const char *path; /* FILE: appended to, created with mode 0600; kept */
+	int output_fd;	  /* STDOUT: the descriptor, normally 1 */
 };
 
 struct sink; /* opaque; lives in the arena */
@@ -46,12 +45,14 @@ int sink_parse(const char *text, struct sink_options *ret_options);
 enum fault sink_open(const struct sink_options *options, struct ring *ring, struct arena *arena,
 		     struct sink **ret_sink, char error[static SINK_ERROR_BYTES_MAX]);
 
-/* Takes whole lines from the front of `lines` (each ends in '\n', except that the very last span of a page may
- * lack it: the sink then adds it when `last` is 1). Never takes part of a line in MESSAGE format; in RAW it may
- * stop anywhere. HUNGRY: all taken. FULL: wait for a completion, call again with the rest. BROKEN: sink_fault(). */
+/* Takes lines from the front of `lines`, in pieces of any size: a line may be spread over calls and buffers,
+ * so its length has no bound here. `last` is 1 when these are the last bytes of a page: a line that then
+ * lacks its '\n' is ended; call with an empty cursor when that was learnt late. HUNGRY: all taken (and the
+ * line ended, if `last`). FULL: wait for a completion, call again with the rest and the same `last`. BROKEN:
+ * sink_fault(). */
 enum step sink_push(struct sink *sink, struct cursor_in *lines, int last);
 
-/* Starts writing what is buffered, even if little. */
+/* Starts writing what is buffered, even if little; at the latest when the write in flight is done. */
 void sink_flush(struct sink *sink);
 /* A completed ring operation whose owner is the sink: 1 when it was ours and is handled. */
 int sink_completed(struct sink *sink, struct ring_operation *operation);

@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * sink: a queue of buffers between the lines and the output. Lines fill the buffer behind the last sealed
+ * one; the oldest sealed buffer is being written. Only one write is in flight, because two writes to a pipe
+ * or to an appended file may land in either order; the others fill meanwhile.
+ */
+#define _GNU_SOURCE
+#include "sink/sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "sink/escape.h"
+
+#define SINK_MAGIC UINT64_C(0x73696e6b2d617072)
+
+struct sink {
+	uint64_t magic;
+	struct sink_options options;
+	struct ring *ring;
+	struct ring_operation operation; /* the write in flight */
+	int fd;
+	int flush_wanted; /* seal the filling buffer as soon as nothing else is to be written */
+	int line_open;	  /* RAW: the last byte taken was not a line feed */
+	struct escape escape;
+	uint8_t *buffers; /* SINK_BUFFER_COUNT of SINK_BUFFER_BYTES */
+	size_t sealed_bytes[SINK_BUFFER_COUNT];
+	unsigned oldest;       /* index of the first sealed buffer */
+	unsigned sealed_count; /* the buffer behind these is the filling one */
+	size_t filled_bytes;   /* of the filling buffer */
+	uint64_t bytes_written;
+	enum fault fault;
+	char error[SINK_ERROR_BYTES_MAX];
+};
+
+int sink_parse(const char *text, struct sink_options *ret_options)
+{
+	static const char file_prefix[] = "file:";
+	ret_options->path = NULL;
+	ret_options->output_fd = STDOUT_FILENO;
+	if (strcmp(text, "null") == 0) {
+		ret_options->kind = SINK_NULL;
+	} else if (strcmp(text, "stdout") == 0) {
+		ret_options->kind = SINK_STDOUT;
+	} else if (strncmp(text, file_prefix, sizeof file_prefix - 1) == 0 && text[sizeof file_prefix - 1]) {
+		ret_options->kind = SINK_FILE;
+		ret_options->path = text + sizeof file_prefix - 1;
+	} else {
+		return -1;
+	}
+	return 0;
+}
+
+static const char *output_name(const struct sink_options *options)
+{
+	return options->kind == SINK_FILE ? options->path : "standard output";
+}
+
+/* "No space left on device (ENOSPC)" */
+static void error_name(int error, char *text, size_t text_bytes)
+{
+	const char *name = strerrorname_np(error);
+	const char *meaning = strerrordesc_np(error);
+	if (error == EPIPE)
+		meaning = "its reader has gone";
+	snprintf(text, text_bytes, "%s (%s)", meaning ? meaning : "unknown error", name ? name : "?");
+}
+
+enum fault sink_open(const struct sink_options *options, struct ring *ring, struct arena *arena,
+		     struct sink **ret_sink, char error[static SINK_ERROR_BYTES_MAX])
+{
+	int fd = options->output_fd;
+	*ret_sink = NULL;
+	error[0] = 0;
+	if (options->kind == SINK_FILE) {
+		fd = open(options->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0600);
+		if (fd < 0) {
+			char cause[128];
+			error_name(errno, cause, sizeof cause);
+			snprintf(error, SINK_ERROR_BYTES_MAX, "%.300s cannot be opened: %s", options->path,
+				 cause);
+			return FAULT_SINK_OPEN;
+		}
+	}
+	struct sink *sink = arena_take(arena, sizeof *sink, 64);
+	*sink = (struct sink){ .magic = SINK_MAGIC, .options = *options, .ring = ring, .fd = fd };
+	sink->operation.owner = sink;
+	if (options->kind != SINK_NULL)
+		sink->buffers = arena_take(arena, (size_t)SINK_BUFFER_COUNT * SINK_BUFFER_BYTES, 4096);
+	*ret_sink = sink;
+	return FAULT_NONE;
+}
+
+/* Starts writing the oldest sealed buffer, unless a write is in flight. */
+static void write_next(struct sink *sink)
+{
+	if (sink->operation.pending || sink->sealed_count == 0 || sink->fault != FAULT_NONE)
+		return;
+	ring_write(sink->ring, &sink->operation, sink->fd,
+		   sink->buffers + (size_t)sink->oldest * SINK_BUFFER_BYTES, sink->sealed_bytes[sink->oldest],
+		   UINT64_MAX);
+}
+
+/* The filling buffer is to be written as it is. */
+static void buffer_seal(struct sink *sink)
+{
+	CHECK_LT(sink->sealed_count, (unsigned)SINK_BUFFER_COUNT);
+	CHECK_NE(sink->filled_bytes, (size_t)0);
+	sink->sealed_bytes[(sink->oldest + sink->sealed_count) % SINK_BUFFER_COUNT] = sink->filled_bytes;
+	sink->sealed_count++;
+	sink->filled_bytes = 0;
+	write_next(sink);
+}
+
+static enum step raw_push(struct sink *sink, struct cursor_in *lines, struct cursor_out *output, int last)
+{
+	size_t bytes = cursor_in_bytes(lines);
+	if (bytes > cursor_out_bytes(output))
+		bytes = cursor_out_bytes(output);
+	if (bytes) {
+		memcpy(output->next, lines->next, bytes);
+		lines->next += bytes;
+		output->next += bytes;
+		sink->line_open = output->next[-1] != '\n';
+	}
+	if (lines->next < lines->end)
+		return STEP_FULL;
+	if (last && sink->line_open) {
+		if (output->next == output->end)
+			return STEP_FULL;
+		*output->next++ = '\n';
+		sink->line_open = 0;
+	}
+	return STEP_HUNGRY;
+}
+
+static enum step null_push(struct sink *sink, struct cursor_in *lines, int last)
+{
+	if (lines->next < lines->end) {
+		sink->bytes_written += cursor_in_bytes(lines);
+		sink->line_open = lines->end[-1] != '\n';
+		lines->next = lines->end;
+	}
+	if (last && sink->line_open) {
+		sink->bytes_written++;
+		sink->line_open = 0;
+	}
+	return STEP_HUNGRY;
+}
+
+enum step sink_push(struct sink *sink, struct cursor_in *lines, int last)
+{
+	CHECK_EQ(sink->magic, SINK_MAGIC);
+	if (sink->fault != FAULT_NONE)
+		return STEP_BROKEN;
+	if (sink->options.kind == SINK_NULL)
+		return null_push(sink, lines, last);
+	while (sink->sealed_count < SINK_BUFFER_COUNT) {
+		unsigned index = (sink->oldest + sink->sealed_count) % SINK_BUFFER_COUNT;
+		uint8_t *buffer = sink->buffers + (size_t)index * SINK_BUFFER_BYTES;
+		struct cursor_out output = { .next = buffer + sink->filled_bytes,
+					     .end = buffer + SINK_BUFFER_BYTES };
+		enum step step = sink->options.format == SINK_MESSAGE
+					 ? escape_push(&sink->escape, lines, &output, last)
+					 : raw_push(sink, lines, &output, last);
+		sink->filled_bytes = (size_t)(output.next - buffer);
+		if (step == STEP_HUNGRY)
+			return STEP_HUNGRY;
+		buffer_seal(sink);
+	}
+	return STEP_FULL;
+}
+
+void sink_flush(struct sink *sink)
+{
+	CHECK_EQ(sink->magic, SINK_MAGIC);
+	if (sink->filled_bytes == 0 || sink->fault != FAULT_NONE)
+		return;
+	/* Behind a write in flight the buffer may as well go on filling until its turn comes. */
+	if (sink->sealed_count > 0)
+		sink->flush_wanted = 1;
+	else
+		buffer_seal(sink);
+}
+
+int sink_completed(struct sink *sink, struct ring_operation *operation)
+{
+	CHECK_EQ(sink->magic, SINK_MAGIC);
+	if (operation != &sink->operation)
+		return 0;
+	sink->bytes_written += operation->bytes_done;
+	if (operation->result < 0) {
+		char cause[128];
+		error_name(-operation->result, cause, sizeof cause);
+		sink->fault = FAULT_SINK_WRITE;
+		snprintf(sink->error, sizeof sink->error,
+			 "%.300s cannot be written: %s; %" PRIu64 " bytes were written before",
+			 output_name(&sink->options), cause, sink->bytes_written);
+		return 1;
+	}
+	CHECK_EQ((size_t)operation->result, sink->sealed_bytes[sink->oldest]);
+	sink->oldest = (sink->oldest + 1) % SINK_BUFFER_COUNT;
+	sink->sealed_count--;
+	if (sink->sealed_count == 0 && sink->flush_wanted) {
+		sink->flush_wanted = 0;
+		sink_flush(sink);
+	}
+	write_next(sink);
+	return 1;
+}
+
+int sink_idle(const struct sink *sink)
+{
+	return sink->sealed_count == 0 && sink->filled_bytes == 0;
+}
+
+enum fault sink_fault(const struct sink *sink)
+{
+	return sink->fault;
+}
+
+const char *sink_error_text(const struct sink *sink)
+{
+	return sink->error;
+}
+
+uint64_t sink_bytes_written(const struct sink *sink)
+{
+	return sink->bytes_written;
+}
+
+void sink_close(struct sink *sink)
+{
+	if (!sink)
+		return;
+	CHECK_EQ(sink->magic, SINK_MAGIC);
+	CHECK_EQ(sink->operation.pending, 0);
+	if (sink->options.kind == SINK_FILE)
+		close(sink->fd);
+	sink->magic = 0;
+}
