@@ -102,7 +102,7 @@ static void hand_on(int event)
 }
 
 /* Takes `count` events as the flow would. Returns what it says about skipping. */
-static int receive(int first, int count)
+static unsigned receive(int first, int count)
 {
 	int searching = world.ask.resume == PLAN_RESUME_SEARCH;
 	if (world.ask.resume != PLAN_RESUME_POSITION)

@@ -51,12 +51,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	must_be_token(credentials.edgegrid.access_token, EDGEGRID_TOKEN_BYTES_MAX);
 	must(strcmp(credentials.source, "/x/.edgerc [default]") == 0, "the source is named");
 
-	/* What was read, written down plainly, is read the same. */
+	/* What was read, written down in quotes (a value may begin with '#'), is read the same. */
 	char plain[4096];
 	struct credentials again;
 	snprintf(plain, sizeof plain,
-		 "[default]\nhost=%s\nclient_token=%s\nclient_secret=%s\naccess_token=%s\n", credentials.host,
-		 credentials.edgegrid.client_token, credentials.edgegrid.client_secret,
+		 "[default]\nhost=\"%s\"\nclient_token=\"%s\"\nclient_secret=\"%s\"\naccess_token=\"%s\"\n",
+		 credentials.host, credentials.edgegrid.client_token, credentials.edgegrid.client_secret,
 		 credentials.edgegrid.access_token);
 	must(edgerc_parse(span_of_text(plain), "/x/.edgerc", "default", &again, error) == 0, "reads again");
 	must(memcmp(&again, &credentials, sizeof again) == 0, "reads the same");

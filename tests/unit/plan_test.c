@@ -601,6 +601,18 @@ static void a_range_is_corrected_once(void)
 	HAS_TEXT(ask.target, "from=1699957100&"); /* NOW - 12 h + 300 s */
 	EQ(plan.counters.gap_seconds, HOUR + 300);
 	good(1, "a");
+	EQ(ask.resume, PLAN_RESUME_POSITION);
+	defaults(); /* positions move with the window */
+	settings.from_unix = NOW - 12 * HOUR + 60;
+	begin();
+	request();
+	fail_with(FAULT_HTTP_TRUNCATED_BODY, 200, 100, 7);
+	pass(50 * NS_PER_SECOND);
+	request();
+	EQ(ask.resume, PLAN_RESUME_POSITION);
+	refuse(400, "Bad request", "from is out of range");
+	request();
+	EQ(ask.resume, PLAN_RESUME_SEARCH);
 	defaults(); /* well inside: something else is wrong */
 	begin();
 	request();
