@@ -59,9 +59,18 @@ void ring_operation_end(struct ring *ring, struct ring_operation *operation, int
  * then sets *ret_result; 0 when the rest must be tried. */
 int ring_operation_advance(struct ring_operation *operation, size_t moved, int *ret_result);
 
+/* What on this host may stand in the way of io_uring. */
+struct ring_obstacles {
+	int uring_disabled; /* sysctl kernel.io_uring_disabled (since Linux 6.6): 1 a group only, 2 nobody */
+	int seccomp_filtered;	/* a seccomp filter is at work */
+	uint64_t memlock_bytes; /* RLIMIT_MEMLOCK */
+};
+
+struct ring_obstacles ring_obstacles_read(void);
 /* Words why io_uring cannot be had: cause, cure and what happens next (`insists`: nothing, else poll). */
-void ring_notice_setup(char *text, size_t text_bytes, int error, int insists);
+void ring_notice_setup(char *text, size_t text_bytes, int error, int insists,
+		       const struct ring_obstacles *obstacles);
 /* Words why memory could not be registered. */
-void ring_notice_register(char *text, size_t text_bytes, int error);
+void ring_notice_register(char *text, size_t text_bytes, int error, const struct ring_obstacles *obstacles);
 
 #endif

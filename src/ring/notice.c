@@ -7,6 +7,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,75 +31,65 @@ static void file_read(const char *path, char *text, size_t text_bytes)
 	text[filled] = 0;
 }
 
-/* kernel.io_uring_disabled (since Linux 6.6): 0 anybody, 1 only io_uring_group and CAP_SYS_ADMIN, 2 nobody.
- */
-static int sysctl_disabled(void)
+struct ring_obstacles ring_obstacles_read(void)
 {
-	char text[16];
-	file_read("/proc/sys/kernel/io_uring_disabled", text, sizeof text);
-	return atoi(text);
-}
-
-/* "Seccomp:\t2" in /proc/self/status: a filter is at work. */
-static int seccomp_filtered(void)
-{
+	struct ring_obstacles obstacles = { 0 };
 	char text[8192];
+	file_read("/proc/sys/kernel/io_uring_disabled", text, sizeof text);
+	obstacles.uring_disabled = atoi(text);
 	file_read("/proc/thread-self/status", text, sizeof text);
-	const char *field = strstr(text, "\nSeccomp:");
-	return field && atoi(field + sizeof "\nSeccomp:" - 1) == 2;
-}
-
-static unsigned long long memlock_limit_bytes(void)
-{
+	const char *field = strstr(text, "\nSeccomp:"); /* proc(5): 2 is SECCOMP_MODE_FILTER */
+	obstacles.seccomp_filtered = field && atoi(field + sizeof "\nSeccomp:" - 1) == 2;
 	struct rlimit limit;
-	return getrlimit(RLIMIT_MEMLOCK, &limit) < 0 ? 0 : (unsigned long long)limit.rlim_cur;
+	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0)
+		obstacles.memlock_bytes = limit.rlim_cur;
+	return obstacles;
 }
 
-static void denied_format(char *text, size_t text_bytes, const char *name)
+static void denied_format(char *text, size_t text_bytes, const char *name,
+			  const struct ring_obstacles *obstacles)
 {
-	int disabled = sysctl_disabled();
-	if (disabled == 2)
+	if (obstacles->uring_disabled == 2)
 		snprintf(text, text_bytes,
-			 "io_uring is switched off on this host (%s: kernel.io_uring_disabled is 2). Allow "
-			 "it with "
-			 "`sysctl -w kernel.io_uring_disabled=0`",
+			 "io_uring is switched off on this host (%s: kernel.io_uring_disabled is 2). "
+			 "Allow it with `sysctl -w kernel.io_uring_disabled=0`",
 			 name);
-	else if (disabled == 1)
+	else if (obstacles->uring_disabled == 1)
 		snprintf(text, text_bytes,
 			 "io_uring is reserved for a group on this host (%s: kernel.io_uring_disabled is 1). "
-			 "Join the "
-			 "group named by kernel.io_uring_group, or `sysctl -w kernel.io_uring_disabled=0`",
+			 "Join the group named by kernel.io_uring_group, or "
+			 "`sysctl -w kernel.io_uring_disabled=0`",
 			 name);
-	else if (seccomp_filtered())
+	else if (obstacles->seccomp_filtered)
 		snprintf(text, text_bytes,
-			 "io_uring is blocked by this container's seccomp filter (%s), as Docker 25 and "
-			 "containerd 2.0 do "
-			 "by default. Allow io_uring_setup, io_uring_enter and io_uring_register with "
+			 "io_uring is blocked by a seccomp filter (%s), as Docker 25 and containerd 2.0 "
+			 "install by "
+			 "default. Allow io_uring_setup, io_uring_enter and io_uring_register with "
 			 "`docker run --security-opt seccomp=profile.json`",
 			 name);
 	else
-		snprintf(text, text_bytes, "io_uring is denied here by a security module or the sandbox (%s)",
+		snprintf(text, text_bytes, "io_uring is denied by a security module or the sandbox (%s)",
 			 name);
 }
 
-void ring_notice_setup(char *text, size_t text_bytes, int error, int insists)
+void ring_notice_setup(char *text, size_t text_bytes, int error, int insists,
+		       const struct ring_obstacles *obstacles)
 {
 	const char *name = strerrorname_np(error);
 	char cause[400];
 	if (!name)
 		name = "unknown error";
-	if (error == EPERM || error == EACCES || (error == ENOSYS && seccomp_filtered()))
-		denied_format(cause, sizeof cause, name);
+	if (error == EPERM || error == EACCES || (error == ENOSYS && obstacles->seccomp_filtered))
+		denied_format(cause, sizeof cause, name, obstacles);
 	else if (error == ENOSYS || error == EOPNOTSUPP || error == EINVAL)
 		snprintf(cause, sizeof cause,
 			 "This kernel offers no io_uring that can be used (%s). Linux 6.1 or newer does",
 			 name);
 	else if (error == ENOMEM)
 		snprintf(cause, sizeof cause,
-			 "There is no memory for io_uring (%s: RLIMIT_MEMLOCK is %llu bytes). Raise `ulimit "
-			 "-l` or grant "
-			 "CAP_IPC_LOCK",
-			 name, memlock_limit_bytes());
+			 "There is no memory for io_uring (ENOMEM: RLIMIT_MEMLOCK is %" PRIu64 " bytes). "
+			 "Raise `ulimit -l` or grant CAP_IPC_LOCK",
+			 obstacles->memlock_bytes);
 	else if (error == EMFILE || error == ENFILE)
 		snprintf(cause, sizeof cause,
 			 "There is no file descriptor left for io_uring (%s). Raise `ulimit -n`", name);
@@ -110,20 +101,16 @@ void ring_notice_setup(char *text, size_t text_bytes, int error, int insists)
 			 : "; going on with poll, at about the same throughput.");
 }
 
-void ring_notice_register(char *text, size_t text_bytes, int error)
+void ring_notice_register(char *text, size_t text_bytes, int error, const struct ring_obstacles *obstacles)
 {
+	static const char outlook[] = "going on with plain receives, at about the same throughput.";
 	const char *name = strerrorname_np(error);
 	if (error == ENOMEM)
 		snprintf(text, text_bytes,
-			 "Receive buffers cannot be registered with io_uring (ENOMEM: RLIMIT_MEMLOCK is %llu "
-			 "bytes per user). "
-			 "Raise `ulimit -l` or grant CAP_IPC_LOCK; going on with plain receives, at about "
-			 "the same throughput.",
-			 memlock_limit_bytes());
+			 "Receive buffers cannot be registered with io_uring (ENOMEM: RLIMIT_MEMLOCK is "
+			 "%" PRIu64 " bytes per user). Raise `ulimit -l` or grant CAP_IPC_LOCK; %s",
+			 obstacles->memlock_bytes, outlook);
 	else
-		snprintf(text, text_bytes,
-			 "Receive buffers cannot be registered with io_uring (%s); going on with plain "
-			 "receives, at about the "
-			 "same throughput.",
-			 name ? name : "unknown error");
+		snprintf(text, text_bytes, "Receive buffers cannot be registered with io_uring (%s); %s",
+			 name ? name : "unknown error", outlook);
 }

@@ -73,8 +73,9 @@ int ring_open(const struct ring_options *options, struct arena *arena, struct ri
 		result = engine_open(ring, arena, RING_ENGINE_URING);
 		if (result < 0) {
 			ring->report.setup_errno = -result;
+			struct ring_obstacles obstacles = ring_obstacles_read();
 			ring_notice_setup(ring->report.notice, sizeof ring->report.notice, -result,
-					  options->engine == RING_ENGINE_URING);
+					  options->engine == RING_ENGINE_URING, &obstacles);
 		}
 	}
 	if (result < 0 && options->engine != RING_ENGINE_URING)
@@ -97,7 +98,8 @@ void ring_register_buffer(struct ring *ring, void *base, size_t bytes)
 		return;
 	}
 	ring->report.registered_buffers_errno = -result;
-	ring_notice_register(ring->report.notice, sizeof ring->report.notice, -result);
+	struct ring_obstacles obstacles = ring_obstacles_read();
+	ring_notice_register(ring->report.notice, sizeof ring->report.notice, -result, &obstacles);
 	if (ring->report.registered_buffers == 0)
 		ring->report.receive_mode = RING_RECEIVE_PLAIN;
 }

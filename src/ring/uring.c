@@ -45,7 +45,9 @@ struct uring_state {
 	unsigned region_count;
 };
 
-static int has_operations(struct io_uring *ring)
+/* Returns 0 when the kernel lets us use the ring and knows all that we ask for, else -errno: seccomp filters
+ * may pass one of the three system calls and not the others. */
+static int probe(struct io_uring *ring)
 {
 	static const uint8_t wanted[] = { IORING_OP_RECV,	  IORING_OP_SEND,    IORING_OP_CONNECT,
 					  IORING_OP_ASYNC_CANCEL, IORING_OP_WRITE,   IORING_OP_READ_FIXED,
@@ -55,14 +57,20 @@ static int has_operations(struct io_uring *ring)
 		uint8_t room[sizeof(struct io_uring_probe) + 256 * sizeof(struct io_uring_probe_op)];
 	} answer;
 	memset(&answer, 0, sizeof answer);
-	if (io_uring_register_probe(ring, &answer.probe, 256) < 0)
-		return 0;
+	int result = io_uring_register_probe(ring, &answer.probe, 256);
+	if (result < 0)
+		return result;
+	result = io_uring_submit_and_get_events(ring);
+	if (result < 0)
+		return result;
+	if (!(ring->features & IORING_FEAT_EXT_ARG))
+		return -EOPNOTSUPP;
 	for (size_t i = 0; i < sizeof wanted; i++) {
 		if (wanted[i] > answer.probe.last_op ||
 		    !(answer.probe.ops[wanted[i]].flags & IO_URING_OP_SUPPORTED))
-			return 0;
+			return -EOPNOTSUPP;
 	}
-	return 1;
+	return 0;
 }
 
 /* Tries the flags from the best set down; each step drops what the next older kernel does not know. */
@@ -95,9 +103,10 @@ static int uring_open(struct ring *ring, struct arena *arena)
 	int result = setup(&state->ring, ring->options.operations_max);
 	if (result < 0)
 		return result;
-	if (!(state->ring.features & IORING_FEAT_EXT_ARG) || !has_operations(&state->ring)) {
+	result = probe(&state->ring);
+	if (result < 0) {
 		io_uring_queue_exit(&state->ring);
-		return -EOPNOTSUPP;
+		return result;
 	}
 	ring->state = state;
 	report->features = state->ring.features;
