@@ -3,7 +3,9 @@
  * control: reads the few JSON fields that steer us, with simdjson ondemand behind a C face (control.cc
  * is the project's only C++ file). Never throws, never allocates after control_create().
  *
- * Input lines need not be padded or aligned; they are copied to a padded buffer of the object.
+ * Input lines need not be padded or aligned; they are copied to a padded buffer of the object. Results are
+ * untouched unless the answer is CONTROL_YES. One thread at a time per object; 7 MB of address space, of
+ * which only what the longest line needs is ever touched.
  */
 #ifndef CONTROL_CONTROL_H
 #define CONTROL_CONTROL_H
@@ -23,7 +25,7 @@ extern "C" {
 enum control_answer {
 	CONTROL_YES,      /* it is one, and the struct is filled */
 	CONTROL_NO,       /* valid, but something else (an event, say) */
-	CONTROL_MALFORMED /* not valid JSON, or a context whose values are impossible */
+	CONTROL_MALFORMED /* not one JSON object, or a context whose values are impossible */
 };
 
 struct control; /* opaque */
@@ -32,21 +34,28 @@ struct control; /* opaque */
 struct control *control_create(void);
 void control_destroy(struct control *control); /* accepts NULL */
 
-/* Is `line` (without its line end) an offset context? Top-level `offset` (string) and `total` present and
- * neither `attackData` nor `httpMessage`. The whole line must be one JSON object. */
+/* Is `line` (its '\n' gone, a '\r' may be left) an offset context? Top-level `offset` and `total` are there,
+ * and neither `attackData` nor `httpMessage`. Every token of the line is checked; nesting is bounded at 32
+ * levels below the object. Counts are integers or the same digits in quotes; `limit` may be null. Of
+ * duplicate keys the last counts. MALFORMED: not one JSON object, or a negative, fractional or too large
+ * count, or an offset that is no string, empty, too long or holds a NUL. NO is said of an event as soon as
+ * it is recognised, and vouches for nothing behind that point. About 150 ns; an event of 1.9 KB 300 ns. */
 enum control_answer control_read_context(struct control *control, struct span line,
 					 struct control_context *ret_context);
 
-/* Event time: httpMessage.start (string or number, seconds with an optional fraction); when absent the
- * newest of httpMessage.timeStamp/end, timestamp, time, eventTime, event_timestamp. Milliseconds since
- * 1970 in *ret_unix_ms. CONTROL_NO: no time found. */
+/* Event time: httpMessage.start (string or number, seconds with an optional fraction); when there is none that
+ * reads as a time, the newest of httpMessage.timeStamp/end, timestamp, time, eventTime, event_timestamp.
+ * Milliseconds since 1970 in *ret_unix_ms, until the end of the year 9999. CONTROL_NO: no time found. What is
+ * passed over on the way is not checked beyond UTF-8 and quotes. About 500 ns for an event of 1.9 KB. */
 enum control_answer control_read_event_time(struct control *control, struct span line,
 					    int64_t *ret_unix_ms);
 
+/* NO: a JSON object without any of the fields, or longer than CONTROL_EVENT_BYTES_MAX. Fields of the wrong type
+ * count as absent; `status` may be quoted. Control characters become blanks. */
 enum control_answer control_read_problem(struct control *control, struct span body,
 					 struct control_problem *ret_problem);
 
-/* simdjson's implementation in use ("icelake", "haswell", "westmere", "arm64", "fallback"). */
+/* simdjson's implementation in use ("icelake", "haswell", "westmere", "arm64", "fallback", or "other"). */
 const char *control_implementation_name(void);
 
 #ifdef __cplusplus
