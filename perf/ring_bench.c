@@ -26,7 +26,7 @@ struct figures {
 	double cpu_ns, system_ns, receives_per_gigabyte;
 };
 
-static void fail(const char *what)
+[[gnu::noreturn]] static void fail(const char *what)
 {
 	perror(what);
 	exit(1);

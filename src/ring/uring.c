@@ -188,10 +188,17 @@ static void prepare_receive(const struct uring_state *state, struct io_uring_sqe
 		io_uring_prep_recv(request, operation->fd, operation->bytes_at, operation->bytes, 0);
 }
 
+/* What a SEND or WRITE has still to move. */
+static const uint8_t *rest_of(const struct ring_operation *operation, size_t rest_bytes)
+{
+	const uint8_t *rest = operation->bytes_at + operation->bytes_done;
+	address_check(rest, rest_bytes);
+	return rest;
+}
+
 static void prepare_verb(const struct uring_state *state, struct io_uring_sqe *request,
 			 struct ring_operation *operation)
 {
-	const uint8_t *rest = operation->bytes_at + operation->bytes_done;
 	size_t rest_bytes = operation->bytes - operation->bytes_done;
 	switch (operation->verb) {
 	case RING_CONNECT:
@@ -203,13 +210,13 @@ static void prepare_verb(const struct uring_state *state, struct io_uring_sqe *r
 		prepare_receive(state, request, operation);
 		break;
 	case RING_SEND:
-		address_check(rest, rest_bytes);
 		/* WAITALL: the kernel itself goes on after a short send */
-		io_uring_prep_send(request, operation->fd, rest, rest_bytes, MSG_NOSIGNAL | MSG_WAITALL);
+		io_uring_prep_send(request, operation->fd, rest_of(operation, rest_bytes), rest_bytes,
+				   MSG_NOSIGNAL | MSG_WAITALL);
 		break;
 	case RING_WRITE:
-		address_check(rest, rest_bytes);
-		io_uring_prep_write(request, operation->fd, rest, (unsigned)rest_bytes,
+		io_uring_prep_write(request, operation->fd, rest_of(operation, rest_bytes),
+				    (unsigned)rest_bytes,
 				    operation->file_offset == UINT64_MAX
 					    ? UINT64_MAX
 					    : operation->file_offset + operation->bytes_done);
