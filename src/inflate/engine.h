@@ -24,7 +24,8 @@ struct engine {
 	void (*begin)(void *state);
 
 	/* HUNGRY: all input is consumed and no output is pending. FULL: the output is full. DONE: the stream
-	 * has ended and every plain byte has been handed out. BROKEN: it is not deflate. Input and output
+	 * has ended and every plain byte has been handed out. BROKEN: it is not deflate, and this
+	 * call has handed out nothing. Input and output
 	 * must each be at most ENGINE_PIECE_BYTES_MAX. */
 	enum step (*push)(void *state, struct cursor_in *in, struct cursor_out *out);
 

@@ -41,7 +41,8 @@ void inflate_begin(struct inflate *inflate);
 /* Consumes compressed bytes, appends plain bytes. HUNGRY: all input is consumed. FULL: `out` is full (there
  * may be more to come from input already consumed: call again with room before giving more input).
  * DONE is returned when a member ended exactly at the end of the input: more members may follow, so it is
- * HUNGRY in all but name. BROKEN: inflate_fault(). */
+ * HUNGRY in all but name. BROKEN: inflate_fault(). What was handed out before is then a beginning of the true
+ * stream, unless the fault is about checksum or size; bytes from shortly before the damage may be missing. */
 enum step inflate_push(struct inflate *inflate, struct cursor_in *in, struct cursor_out *out);
 
 /* The input is over. FAULT_NONE only if at least one member was complete and proven and nothing is open. Zero
@@ -49,7 +50,7 @@ enum step inflate_push(struct inflate *inflate, struct cursor_in *in, struct cur
 enum fault inflate_end(struct inflate *inflate);
 
 enum fault inflate_fault(const struct inflate *inflate);
-uint64_t inflate_offset(const struct inflate *inflate); /* compressed bytes consumed; if broken, about where */
+uint64_t inflate_offset(const struct inflate *inflate); /* compressed bytes consumed; if broken: where */
 uint64_t inflate_plain_bytes(const struct inflate *inflate); /* plain bytes produced in this stream */
 uint64_t inflate_members(const struct inflate *inflate);     /* members completed in this stream */
 

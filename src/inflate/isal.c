@@ -8,6 +8,8 @@
  *   still in read_in. From 2.32.1 on it is put back, even to before the piece that the call was given.
  * - Running out of input or output is not a return value; block_state and avail_* tell.
  * - total_out and avail_* are 32 bits; total_out is not used.
+ * - When a distance is too far, next_out has moved over bytes that were never written, so what a failing call
+ *   produced may be old memory: none of it is handed out.
  */
 #include "inflate/engine.h"
 
@@ -76,11 +78,11 @@ static enum step isal_push(void *opaque, struct cursor_in *in, struct cursor_out
 	if (done)
 		isal_keep_ahead(isal, buffered, buffered_bytes, base);
 	in->next = state->next_in;
+	if (answer != ISAL_DECOMP_OK)
+		return STEP_BROKEN;
 	out->next = state->next_out;
 	if (done)
 		return STEP_DONE;
-	if (answer != ISAL_DECOMP_OK)
-		return STEP_BROKEN;
 	return out->next == out->end ? STEP_FULL : STEP_HUNGRY;
 }
 
