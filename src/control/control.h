@@ -23,8 +23,8 @@ extern "C" {
 #define CONTROL_EVENT_BYTES_MAX 1048576 /* event time is not looked for in longer lines */
 
 enum control_answer {
-	CONTROL_YES,      /* it is one, and the struct is filled */
-	CONTROL_NO,       /* valid, but something else (an event, say) */
+	CONTROL_YES,	  /* it is one, and the struct is filled */
+	CONTROL_NO,	  /* valid, but something else (an event, say) */
 	CONTROL_MALFORMED /* not one JSON object, or a context whose values are impossible */
 };
 
@@ -43,15 +43,14 @@ void control_destroy(struct control *control); /* accepts NULL */
 enum control_answer control_read_context(struct control *control, struct span line,
 					 struct control_context *ret_context);
 
-/* Event time: httpMessage.start (string or number, seconds with an optional fraction); when there is none that
- * reads as a time, the newest of httpMessage.timeStamp/end, timestamp, time, eventTime, event_timestamp.
+/* Event time: httpMessage.start (string or number, seconds with an optional fraction); when there is none
+ * that reads as a time, the newest of httpMessage.timeStamp/end, timestamp, time, eventTime, event_timestamp.
  * Milliseconds since 1970 in *ret_unix_ms, until the end of the year 9999. CONTROL_NO: no time found. What is
  * passed over on the way is not checked beyond UTF-8 and quotes. About 500 ns for an event of 1.9 KB. */
-enum control_answer control_read_event_time(struct control *control, struct span line,
-					    int64_t *ret_unix_ms);
+enum control_answer control_read_event_time(struct control *control, struct span line, int64_t *ret_unix_ms);
 
-/* NO: a JSON object without any of the fields, or longer than CONTROL_EVENT_BYTES_MAX. Fields of the wrong type
- * count as absent; `status` may be quoted. Control characters become blanks. */
+/* NO: a JSON object without any of the fields, or longer than CONTROL_EVENT_BYTES_MAX. Fields of the wrong
+ * type count as absent; `status` may be quoted. Control characters become blanks. */
 enum control_answer control_read_problem(struct control *control, struct span body,
 					 struct control_problem *ret_problem);
 

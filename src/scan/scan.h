@@ -12,7 +12,7 @@
 #include "base/span.h"
 
 struct scan_kernel {
-	const char *name; /* "avx512", "avx2", "sse2", "neon", "scalar" */
+	const char *name;	/* "avx512", "avx2", "sse2", "neon", "scalar" */
 	int (*supported)(void); /* 1 when this CPU can run it */
 	/* Writes the positions (index from `bytes.base`) of '\n' in ascending order, at most `positions_max`.
 	 * Returns how many, and in *ret_scanned how many bytes it has looked at: bytes.bytes, or, as soon as
