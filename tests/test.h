@@ -27,8 +27,8 @@ static jmp_buf test_exit;
 static char test_message[1024];
 
 /* Leaves the running test. Memory and descriptors it holds are leaked: it has failed anyway. */
-__attribute__((format(printf, 2, 3), noreturn, unused)) static void test_leave(int how,
-									       const char *format, ...)
+__attribute__((format(printf, 2, 3), noreturn, unused)) static void test_leave(int how, const char *format,
+									       ...)
 {
 	va_list arguments;
 	va_start(arguments, format);
@@ -37,12 +37,12 @@ __attribute__((format(printf, 2, 3), noreturn, unused)) static void test_leave(i
 	longjmp(test_exit, how);
 }
 
-#define TEST_COMPARE_(a, op, b)                                                                       \
-	do {                                                                                          \
-		long long test_a_ = (long long)(a), test_b_ = (long long)(b);                         \
-		if (!(test_a_ op test_b_))                                                            \
-			test_leave(1, "%s:%d: %s " #op " %s: %lld against %lld", __FILE__, __LINE__,  \
-				   #a, #b, test_a_, test_b_);                                         \
+#define TEST_COMPARE_(a, op, b)                                                                              \
+	do {                                                                                                 \
+		long long test_a_ = (long long)(a), test_b_ = (long long)(b);                                \
+		if (!(test_a_ op test_b_))                                                                   \
+			test_leave(1, "%s:%d: %s " #op " %s: %lld against %lld", __FILE__, __LINE__, #a, #b, \
+				   test_a_, test_b_);                                                        \
 	} while (0)
 #define EQ(a, b) TEST_COMPARE_(a, ==, b)
 #define NE(a, b) TEST_COMPARE_(a, !=, b)
@@ -50,40 +50,42 @@ __attribute__((format(printf, 2, 3), noreturn, unused)) static void test_leave(i
 #define LE(a, b) TEST_COMPARE_(a, <=, b)
 #define GT(a, b) TEST_COMPARE_(a, >, b)
 #define GE(a, b) TEST_COMPARE_(a, >=, b)
-#define EQ_TEXT(a, b)                                                                                 \
-	do {                                                                                          \
-		const char *test_a_ = (a), *test_b_ = (b);                                            \
-		if (strcmp(test_a_, test_b_) != 0)                                                    \
-			test_leave(1, "%s:%d: %s is \"%.300s\", wanted \"%.300s\"", __FILE__,         \
-				   __LINE__, #a, test_a_, test_b_);                                   \
+#define EQ_TEXT(a, b)                                                                                        \
+	do {                                                                                                 \
+		const char *test_a_ = (a), *test_b_ = (b);                                                   \
+		if (strcmp(test_a_, test_b_) != 0)                                                           \
+			test_leave(1, "%s:%d: %s is \"%.300s\", wanted \"%.300s\"", __FILE__, __LINE__, #a,  \
+				   test_a_, test_b_);                                                        \
 	} while (0)
-#define HAS_TEXT(a, part)                                                                             \
-	do {                                                                                          \
-		const char *test_a_ = (a), *test_b_ = (part);                                         \
-		if (!strstr(test_a_, test_b_))                                                        \
-			test_leave(1, "%s:%d: %s is \"%.300s\", lacks \"%.300s\"", __FILE__,          \
-				   __LINE__, #a, test_a_, test_b_);                                   \
+#define HAS_TEXT(a, part)                                                                                    \
+	do {                                                                                                 \
+		const char *test_a_ = (a), *test_b_ = (part);                                                \
+		if (!strstr(test_a_, test_b_))                                                               \
+			test_leave(1, "%s:%d: %s is \"%.300s\", lacks \"%.300s\"", __FILE__, __LINE__, #a,   \
+				   test_a_, test_b_);                                                        \
 	} while (0)
-#define EQ_BYTES(a, a_bytes, b, b_bytes)                                                              \
-	do {                                                                                          \
-		EQ(a_bytes, b_bytes);                                                                 \
-		if ((b_bytes) && memcmp((a), (b), (size_t)(b_bytes)) != 0)                            \
-			test_leave(1, "%s:%d: %s and %s differ", __FILE__, __LINE__, #a, #b);         \
+#define EQ_BYTES(a, a_bytes, b, b_bytes)                                                                     \
+	do {                                                                                                 \
+		EQ(a_bytes, b_bytes);                                                                        \
+		if ((b_bytes) && memcmp((a), (b), (size_t)(b_bytes)) != 0)                                   \
+			test_leave(1, "%s:%d: %s and %s differ", __FILE__, __LINE__, #a, #b);                \
 	} while (0)
 #define FAIL(...) test_leave(1, __VA_ARGS__)
 #define SKIP(...) test_leave(2, __VA_ARGS__)
 
-#define T(name) { #name, name }
-#define TEST_MAIN(...)                                                                                \
-	int main(int argc, char **argv)                                                               \
-	{                                                                                             \
-		static const struct test_case cases[] = { __VA_ARGS__ };                              \
-		return test_run(cases, sizeof cases / sizeof *cases, argc > 1 ? argv[1] : NULL);      \
+#define T(name)                                                                                              \
+	{                                                                                                    \
+#name, name                                                                                  \
+	}
+#define TEST_MAIN(...)                                                                                       \
+	int main(int argc, char **argv)                                                                      \
+	{                                                                                                    \
+		static const struct test_case cases[] = { __VA_ARGS__ };                                     \
+		return test_run(cases, sizeof cases / sizeof *cases, argc > 1 ? argv[1] : NULL);             \
 	}
 
 /* Runs all cases, or only those whose name contains `only`. */
-__attribute__((unused)) static int test_run(const struct test_case *cases, size_t count,
-					    const char *only)
+__attribute__((unused)) static int test_run(const struct test_case *cases, size_t count, const char *only)
 {
 	volatile int failed = 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);

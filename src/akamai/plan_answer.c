@@ -208,8 +208,8 @@ static int page_answered(struct plan *plan, struct plan_time now, const struct p
 	if (has_end && !answer->context && !answer->body_looks_like_events && answer->body_bytes > 0) {
 		plan_stop(plan, FAULT_AKAMAI_NOT_SIEM);
 		plan_say(plan,
-			 "the server answers status 200, but not with events: the body does not begin with "
-			 "'{'. Check the host in the URL or in .edgerc; a proxy's login page looks like "
+			 "this is not the SIEM API: status 200, but the body does not begin with '{'. Check "
+			 "the host in the URL or in .edgerc; a proxy's login page looks like "
 			 "this too.");
 	} else if (class == FAULT_CLASS_STOP) {
 		plan_stop(plan, fault);

@@ -5,8 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-void check_failed(const char *file, int line, const char *expression, uint64_t left,
-		  uint64_t right)
+void check_failed(const char *file, int line, const char *expression, uint64_t left, uint64_t right)
 {
 	fprintf(stderr,
 		"akamai-prof: internal check failed at %s:%d: %s (%" PRIu64 " against %" PRIu64

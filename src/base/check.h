@@ -9,16 +9,15 @@
 #include <stdint.h>
 
 __attribute__((noreturn)) void check_failed(const char *file, int line, const char *expression, uint64_t left,
-			       uint64_t right);
+					    uint64_t right);
 
-#define CHECK_COMPARE_(a, op, b)                                                               \
-	do {                                                                                   \
-		__auto_type check_left_ = (a);                                                 \
-		__auto_type check_right_ = (b);                                                \
-		if (__builtin_expect(!(check_left_ op check_right_), 0))                       \
-			check_failed(__FILE__, __LINE__, #a " " #op " " #b,                    \
-				     (uint64_t)(uintptr_t)check_left_,                         \
-				     (uint64_t)(uintptr_t)check_right_);                       \
+#define CHECK_COMPARE_(a, op, b)                                                                             \
+	do {                                                                                                 \
+		__auto_type check_left_ = (a);                                                               \
+		__auto_type check_right_ = (b);                                                              \
+		if (__builtin_expect(!(check_left_ op check_right_), 0))                                     \
+			check_failed(__FILE__, __LINE__, #a " " #op " " #b,                                  \
+				     (uint64_t)(uintptr_t)check_left_, (uint64_t)(uintptr_t)check_right_);   \
 	} while (0)
 
 #define CHECK_EQ(a, b) CHECK_COMPARE_(a, ==, b)

@@ -9,14 +9,15 @@
 #include <stdint.h>
 
 /* Limits, each with its reason. */
-#define CONTROL_OFFSET_BYTES_MAX 8192   /* real tokens are 130 bytes; the URL must stay under 16 KB */
+#define CONTROL_OFFSET_BYTES_MAX                                                                             \
+	4096 /* real tokens are 130 bytes; all escaped it fits a 16 KB request head */
 #define CONTROL_CONTEXT_BYTES_MAX 65536 /* a longer line is not an offset context */
 #define CONTROL_PROBLEM_TEXT_BYTES_MAX 512
 
 /* The last line of a page: {"total":N,"offset":"...","limit":N}, any key order, blanks, quoted integers. */
 struct control_context {
-	int64_t total;  /* >= 0 */
-	int64_t limit;  /* -1: absent (the limit was not reached) */
+	int64_t total; /* >= 0 */
+	int64_t limit; /* -1: absent (the limit was not reached) */
 	size_t offset_bytes;
 	char offset[CONTROL_OFFSET_BYTES_MAX + 1]; /* unescaped, NUL-terminated */
 };

@@ -124,8 +124,8 @@ char *duration_format(int64_t ns, char text[static DURATION_TEXT_BYTES_MAX])
 	uint64_t minutes = value / UINT64_C(60000000000);
 	decimal_format(value % UINT64_C(60000000000), UINT64_C(1000000000), "s", tail, sizeof tail);
 	if (minutes >= 60)
-		snprintf(text, DURATION_TEXT_BYTES_MAX, "%s%" PRIu64 "h%" PRIu64 "m%s", sign,
-			 minutes / 60, minutes % 60, tail);
+		snprintf(text, DURATION_TEXT_BYTES_MAX, "%s%" PRIu64 "h%" PRIu64 "m%s", sign, minutes / 60,
+			 minutes % 60, tail);
 	else if (minutes)
 		snprintf(text, DURATION_TEXT_BYTES_MAX, "%s%" PRIu64 "m%s", sign, minutes, tail);
 	else

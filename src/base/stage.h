@@ -35,11 +35,9 @@ static inline void stage_enter(struct stage_slot *slot, enum stage stage)
 static inline const char *stage_name(enum stage stage)
 {
 	static const char *const names[STAGE_COUNT] = {
-		[STAGE_IDLE] = "idle",       [STAGE_RING] = "ring",
-		[STAGE_TLS] = "tls",         [STAGE_HTTP] = "http",
-		[STAGE_INFLATE] = "inflate", [STAGE_SCAN] = "scan",
-		[STAGE_CONTROL] = "control", [STAGE_PROGRAM] = "program",
-		[STAGE_SINK] = "sink",
+		[STAGE_IDLE] = "idle",	     [STAGE_RING] = "ring",	  [STAGE_TLS] = "tls",
+		[STAGE_HTTP] = "http",	     [STAGE_INFLATE] = "inflate", [STAGE_SCAN] = "scan",
+		[STAGE_CONTROL] = "control", [STAGE_PROGRAM] = "program", [STAGE_SINK] = "sink",
 	};
 	return names[stage];
 }

@@ -99,8 +99,8 @@ int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	guarded = mmap(NULL, INPUT_BYTES_MAX + page, PROT_READ | PROT_WRITE,
-		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	guarded = mmap(NULL, INPUT_BYTES_MAX + page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+		       0);
 	mprotect(guarded + INPUT_BYTES_MAX, page, PROT_NONE);
 	for (int i = 1; i < argc; i++)
 		run_path(argv[i]);

@@ -36,8 +36,20 @@ static void duration_reads_go_syntax(void)
 
 static void duration_refuses_the_rest(void)
 {
-	static const char *const bad[] = { "", "5", "s", ".s", "1x", "1 s", "1s ", "--1s", "1h-30m",
-					   "9999999999h", "9223372036854775808ns", "+", "1.s.", "1e3s" };
+	static const char *const bad[] = { "",
+					   "5",
+					   "s",
+					   ".s",
+					   "1x",
+					   "1 s",
+					   "1s ",
+					   "--1s",
+					   "1h-30m",
+					   "9999999999h",
+					   "9223372036854775808ns",
+					   "+",
+					   "1.s.",
+					   "1e3s" };
 	for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
 		int64_t ns = 77;
 		if (duration_parse(bad[i], &ns) == 0)
