@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * akamai-prof and akamai-direct-prof: one executable, told apart by its name.
+ */
+#include <errno.h>
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli/doctor.h"
+#include "cli/flags.h"
+#include "cli/run.h"
+
+static const char *const commands[] = { "simulate", "doctor", "help", "version" };
+
+static void main_help(void)
+{
+	puts("akamai-prof - collect security-event feeds, and see where the time goes\n"
+	     "\n"
+	     "usage: akamai-prof COMMAND [flags]\n"
+	     "\n"
+	     "  simulate   a local SIEM API over TLS: signatures checked, deterministic events, faults on "
+	     "demand\n"
+	     "  doctor     what this host can and cannot do, and what to do about it\n"
+	     "  version    the version\n"
+	     "\n"
+	     "akamai-direct-prof, beside this program, is the collector (akamai-direct-prof -help).\n"
+	     "Interpreted programs (akamai-prof -prog FILE) and profiles are not part of this version.\n"
+	     "akamai-prof COMMAND -help tells more.");
+}
+
+/* The simulator is a process of its own: it links OpenSSL where the collector links BoringSSL. It lies beside
+ * this program, or in the libexec folder of an installation. */
+static int simulate(char **argv)
+{
+	char self[PATH_MAX];
+	char path[PATH_MAX + 64];
+	ssize_t bytes = readlink("/proc/self/exe", self, sizeof self - 1);
+	if (bytes < 0)
+		bytes = 0;
+	self[bytes] = 0;
+	char *folder = dirname(self);
+	argv[0] = (char[]){ "akamai-prof simulate" };
+	snprintf(path, sizeof path, "%s/akamai-prof-simulator", folder);
+	execv(path, argv);
+	int error = errno;
+	if (error == ENOENT) {
+		snprintf(path, sizeof path, "%s/../libexec/akamai-prof/akamai-prof-simulator", folder);
+		execv(path, argv);
+		error = errno;
+	}
+	fprintf(stderr, "akamai-prof: cannot start the simulator %s: %s\n", path, strerror(error));
+	return 1;
+}
+
+static int main_command(int argc, char **argv)
+{
+	const char *command = argc > 1 ? argv[1] : "help";
+	while (command[0] == '-' && command[1])
+		command++;
+	if (strcmp(command, "simulate") == 0)
+		return simulate(argv + 1);
+	if (strcmp(command, "doctor") == 0)
+		return doctor(argc - 1, argv + 1);
+	if (strcmp(command, "version") == 0) {
+		puts("akamai-prof " AKAMAI_PROF_VERSION);
+		return 0;
+	}
+	if (strcmp(command, "help") == 0 || strcmp(command, "h") == 0) {
+		main_help();
+		return argc > 1 ? 0 : 2;
+	}
+	const char *near = nearest_name(command, commands, sizeof commands / sizeof *commands);
+	if (argv[1][0] == '-')
+		fprintf(stderr, "akamai-prof: interpreted programs are not part of this version; "
+				"akamai-direct-prof runs the native one with the same flags\n");
+	else if (near)
+		fprintf(stderr, "akamai-prof: there is no command \"%s\"; did you mean %s?\n", argv[1], near);
+	else
+		fprintf(stderr, "akamai-prof: there is no command \"%s\"; akamai-prof -help lists them\n",
+			argv[1]);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
+	name = name ? name + 1 : argc > 0 ? argv[0] : "";
+	if (strcmp(name, "akamai-direct-prof") == 0)
+		return run_direct(argc, argv);
+	return main_command(argc, argv);
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What a run is to do, gathered from flags, YAEGI_HTTP_* and AKAMAI_* variables and .edgerc. Flags win
+ * over variables, variables over files.
+ */
+#ifndef CLI_SETTINGS_H
+#define CLI_SETTINGS_H
+
+#include <stdint.h>
+
+#include "akamai/credentials.h"
+#include "cli/flags.h"
+#include "flow/flow.h"
+
+#define SETTINGS_ERROR_BYTES_MAX 2048
+#define SETTINGS_HEADERS_MAX 16
+
+struct settings {
+	/* as given by flags and variables; see settings.c for the table */
+	const char *prog;
+	int64_t duration_ns, cpu_profile_duration_ns;
+	const char *out;
+	const char *url, *config_id, *cursor, *headers_to_sign;
+	int64_t limit, from_unix, max_requests;
+	int64_t initial_interval_ns, poll_timeout_ns, poll_interval_ns, offset_ttl_ns, to_lag_ns;
+	const char *edgerc, *section, *ca_file;
+	const char *sink;
+	int format, io, receive, tls_mode, tls_versions, inflate;
+	const char *scan;
+	int identity, follow, json, quiet, no_profile, help, version;
+	int64_t stall_ns, backoff_ns;
+
+	/* worked out from them */
+	int secure; /* https */
+	char host[256];
+	char port[8];
+	char authority[272];
+	char base_path[1024];
+	char *config_ids[FLOW_STREAMS_MAX];
+	size_t config_count;
+	char *header_names[SETTINGS_HEADERS_MAX];
+	size_t header_count;
+	struct sink_options sink_options;
+	struct credentials credentials;
+};
+
+enum settings_answer {
+	SETTINGS_OK,
+	SETTINGS_USAGE,	  /* exit 2: the words are off; `error` says how */
+	SETTINGS_FAILURE, /* exit 1: something they name is missing; `error` says what */
+	SETTINGS_HELP,
+	SETTINGS_VERSION,
+};
+
+extern const struct flag settings_flags[];
+extern const size_t settings_flag_count;
+
+/* `direct` chooses the default of -out. Secrets are wiped by settings_finish(). */
+enum settings_answer settings_gather(int argc, char **argv, int direct, struct settings *ret_settings,
+				     char error[static SETTINGS_ERROR_BYTES_MAX]);
+void settings_finish(struct settings *settings);
+
+/* "https://host[:port]/path" into its parts. 0, or -1 with a sentence naming `origin`. */
+int url_parse(const char *url, const char *origin, struct settings *settings,
+	      char error[static SETTINGS_ERROR_BYTES_MAX]);
+
+#endif

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "flow/flow.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/clock.h"
+#include "control/control.h"
+#include "flow/worker.h"
+#include "scan/scan.h"
+
+/* Everything but the page's address space, per stream; and what all streams share. */
+#define FLOW_STREAM_BYTES ((size_t)4 << 20)
+#define FLOW_SHARED_BYTES ((size_t)8 << 20)
+
+int flow_resolve(struct flow *flow)
+{
+	int code = resolve_host(flow->settings.host, flow->settings.port, &flow->resolved);
+	flow->resolved_valid = code == 0;
+	return code;
+}
+
+static int flow_open_ring(struct flow *flow, char *error)
+{
+	struct ring_options options = flow->settings.ring;
+	options.operations_max = (unsigned)(flow->settings.config_count * 4 + 16);
+	int code = ring_open(&options, &flow->arena, &flow->ring, &flow->ring_report);
+	if (code == 0)
+		return 0;
+	snprintf(error, FLOW_TEXT_BYTES_MAX, "%s",
+		 flow->ring_report.notice[0] ? flow->ring_report.notice : strerror(-code));
+	return -1;
+}
+
+static int flow_open_rooms(struct flow *flow, char *error)
+{
+	if (flow_open_ring(flow, error) < 0)
+		return -1;
+	char sink_error[SINK_ERROR_BYTES_MAX];
+	if (sink_open(&flow->settings.sink, flow->ring, &flow->arena, &flow->sink, sink_error) !=
+	    FAULT_NONE) {
+		snprintf(error, FLOW_TEXT_BYTES_MAX, "%s", sink_error);
+		return -1;
+	}
+	flow->kernel = scan_kernel_pick(flow->settings.scan_kernel);
+	if (!flow->kernel) {
+		snprintf(error, FLOW_TEXT_BYTES_MAX,
+			 "the scan kernel \"%s\" is unknown, or this CPU cannot run it",
+			 flow->settings.scan_kernel);
+		return -1;
+	}
+	flow->control = control_create();
+	if (!flow->control) {
+		snprintf(error, FLOW_TEXT_BYTES_MAX, "out of memory");
+		return -1;
+	}
+	return 0;
+}
+
+static size_t flow_bytes_needed(const struct flow_settings *settings)
+{
+	return FLOW_SHARED_BYTES + settings->config_count * (FLOW_STREAM_BYTES + page_bytes_needed());
+}
+
+struct flow *flow_create(const struct flow_settings *settings, char error[static FLOW_TEXT_BYTES_MAX])
+{
+	CHECK_NE(settings->config_count, (size_t)0);
+	CHECK_LE(settings->config_count, (size_t)FLOW_STREAMS_MAX);
+	struct arena arena;
+	int code = arena_open(&arena, flow_bytes_needed(settings));
+	if (code < 0) {
+		snprintf(error, FLOW_TEXT_BYTES_MAX, "cannot reserve memory: %s", strerror(-code));
+		return NULL;
+	}
+	struct flow *flow = arena_take(&arena, sizeof *flow, 64);
+	flow->settings = *settings;
+	flow->arena = arena;
+	flow->stage = settings->stage ? settings->stage : &flow->own_stage;
+	if (flow->settings.stall_ns == 0)
+		flow->settings.stall_ns = FLOW_STALL_NS;
+	flow->start_ns = clock_monotonic_ns();
+	flow->budget_end_ns = settings->budget_ns ? flow->start_ns + settings->budget_ns : INT64_MAX;
+	flow->duration_end_ns = settings->duration_ns ? flow->start_ns + settings->duration_ns : INT64_MAX;
+	if (flow_open_rooms(flow, error) < 0) {
+		flow_finish(flow);
+		return NULL;
+	}
+	flow->stream_count = settings->config_count;
+	flow->streams = arena_take(&flow->arena, flow->stream_count * sizeof *flow->streams, 64);
+	for (size_t i = 0; i < flow->stream_count; i++)
+		stream_init(&flow->streams[i], flow, settings->config_ids[i]);
+	flow->ring_report = *ring_report_of(flow->ring);
+	arena_close(&flow->arena);
+	return flow;
+}
+
+static int64_t flow_advance_streams(struct flow *flow, int64_t now_ns)
+{
+	int64_t deadline_ns = INT64_MAX;
+	for (size_t i = 0; i < flow->stream_count; i++) {
+		struct stream *stream = &flow->streams[i];
+		if (now_ns >= flow->duration_end_ns)
+			stream_end(stream, flow->stops ? FLOW_END_STOPPED : FLOW_END_DURATION);
+		stream_advance(stream, now_ns);
+		int64_t stream_ns = stream_deadline_ns(stream);
+		if (stream_ns < deadline_ns)
+			deadline_ns = stream_ns;
+	}
+	return deadline_ns < flow->duration_end_ns ? deadline_ns : flow->duration_end_ns;
+}
+
+static int flow_running(const struct flow *flow)
+{
+	for (size_t i = 0; i < flow->stream_count; i++)
+		if (flow->streams[i].state != STREAM_ENDED)
+			return 1;
+	return 0;
+}
+
+static void flow_unblock_streams(struct flow *flow, int64_t now_ns)
+{
+	for (size_t i = 0; i < flow->stream_count; i++)
+		stream_unblock(&flow->streams[i], now_ns);
+}
+
+int flow_run(struct flow *flow, int64_t until_ns)
+{
+	for (;;) {
+		int64_t now_ns = clock_monotonic_ns();
+		int64_t deadline_ns = flow_advance_streams(flow, now_ns);
+		if (!flow_running(flow))
+			return 0;
+		if (now_ns >= until_ns)
+			return 1;
+		stage_enter(flow->stage, STAGE_RING);
+		struct ring_operation *operation =
+			ring_wait(flow->ring, deadline_ns < until_ns ? deadline_ns : until_ns);
+		if (!operation) {
+			if (clock_monotonic_ns() < deadline_ns)
+				return 1; /* the caller's time is up, or a signal wants attention */
+			continue;
+		}
+		now_ns = clock_monotonic_ns();
+		if (sink_completed(flow->sink, operation))
+			flow_unblock_streams(flow, now_ns);
+		else
+			stream_completed(operation->owner, operation, now_ns);
+	}
+}
+
+void flow_stop(struct flow *flow)
+{
+	int64_t now_ns = clock_monotonic_ns();
+	flow->stops++;
+	int64_t end_ns = flow->stops > 1 ? now_ns : now_ns + FLOW_STOP_GRACE_NS;
+	if (end_ns < flow->duration_end_ns)
+		flow->duration_end_ns = end_ns;
+	for (size_t i = 0; i < flow->stream_count; i++) {
+		/* Nothing is being received: no page to finish. */
+		enum stream_state state = flow->streams[i].state;
+		if (state != STREAM_ASKING && state != STREAM_ENDED)
+			stream_end(&flow->streams[i], FLOW_END_STOPPED);
+	}
+}
+
+size_t flow_stream_count(const struct flow *flow)
+{
+	return flow->stream_count;
+}
+
+void flow_report(const struct flow *flow, size_t stream_index, struct flow_stream_report *ret_report)
+{
+	CHECK_LT(stream_index, flow->stream_count);
+	const struct stream *stream = &flow->streams[stream_index];
+	*ret_report = stream->totals;
+	ret_report->config_id = stream->config_id;
+	ret_report->end_reason = stream->state == STREAM_ENDED ? stream->end_reason : FLOW_RUNNING;
+	ret_report->fault = stream->error_fault;
+	ret_report->error_text = stream->error_text;
+	ret_report->cursor = stream->plan.offset;
+	ret_report->plan = stream->plan.counters;
+	ret_report->events = page_delivered_events(stream->page);
+	ret_report->event_bytes = page_delivered_bytes(stream->page);
+	ret_report->events_uncommitted = page_uncommitted_events(stream->page);
+	ret_report->tls_version = ret_report->tls_cipher = ret_report->tls_mode = "";
+	if (stream->tls) {
+		ret_report->tls_version = tls_version_name(stream->tls);
+		ret_report->tls_cipher = tls_cipher_name(stream->tls);
+		ret_report->tls_mode = tls_mode_name(stream->tls);
+		ret_report->records = tls_records(stream->tls);
+		ret_report->key_updates = tls_key_updates(stream->tls);
+	}
+}
+
+enum fault flow_sink_fault(const struct flow *flow, const char **ret_text)
+{
+	*ret_text = sink_error_text(flow->sink);
+	return sink_fault(flow->sink);
+}
+
+uint64_t flow_sink_bytes(const struct flow *flow)
+{
+	return sink_bytes_written(flow->sink);
+}
+
+const struct ring_report *flow_ring_report(const struct flow *flow)
+{
+	return &flow->ring_report;
+}
+
+const char *flow_inflate_name(const struct flow *flow)
+{
+	return inflate_engine_name(flow->streams[0].inflate);
+}
+
+const char *flow_scan_name(const struct flow *flow)
+{
+	return flow->kernel->name;
+}
+
+/* One of the sink's writes. 0: none came in time, or there is no more hope. */
+static int flow_wait_sink(struct flow *flow)
+{
+	if (sink_fault(flow->sink) != FAULT_NONE || flow->stops > 1)
+		return 0;
+	struct ring_operation *operation = ring_wait(flow->ring, clock_monotonic_ns() + NS_PER_SECOND);
+	if (operation)
+		sink_completed(flow->sink, operation);
+	return operation != NULL;
+}
+
+int flow_drain(struct flow *flow)
+{
+	stage_enter(flow->stage, STAGE_SINK);
+	/* Lines that a page had no room to hand on when its stream was ended. */
+	for (size_t i = 0; i < flow->stream_count; i++)
+		while (page_drain(flow->streams[i].page) == STEP_FULL)
+			if (!flow_wait_sink(flow))
+				return 0;
+	sink_flush(flow->sink);
+	while (!sink_idle(flow->sink))
+		if (!flow_wait_sink(flow))
+			return 0;
+	stage_enter(flow->stage, STAGE_IDLE);
+	return 1;
+}
+
+void flow_finish(struct flow *flow)
+{
+	if (!flow)
+		return;
+	for (size_t i = 0; i < flow->stream_count; i++) {
+		stream_end(&flow->streams[i], FLOW_END_STOPPED);
+		if (flow->streams[i].tls)
+			tls_destroy(flow->streams[i].tls);
+	}
+	if (flow->ring)
+		ring_finish(flow->ring);
+	sink_close(flow->sink);
+	control_destroy(flow->control);
+	struct arena arena = flow->arena; /* flow itself lives in it */
+	arena_finish(&arena);
+}

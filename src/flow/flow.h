@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * flow: wires the rooms, owns every limit and buffer, turns faults into retry, restart or stop.
+ *
+ * One flow is one worker: one ring, one sink, one thread; each configId is a stream with its own
+ * connection, cursor and order. flow_create() takes all memory; afterwards nothing of ours is allocated.
+ */
+#ifndef FLOW_FLOW_H
+#define FLOW_FLOW_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "akamai/edgegrid.h"
+#include "akamai/plan.h"
+#include "base/stage.h"
+#include "inflate/inflate.h"
+#include "ring/ring.h"
+#include "sink/sink.h"
+#include "tls/tls.h"
+
+/* Limits, each with its reason. */
+#define FLOW_STREAMS_MAX 64 /* one worker; each stream needs about half a megabyte */
+#define FLOW_RECEIVE_BYTES                                                                                   \
+	((size_t)262144)		   /* one large reused buffer: measured best, see perf/ring_bench.c */
+#define FLOW_PLAIN_BYTES ((size_t)131072)  /* decrypted window: several records, still in the cache */
+#define FLOW_SEND_BYTES ((size_t)65536)	   /* a request is under 41 KB even with the longest offset */
+#define FLOW_PROBLEM_BYTES ((size_t)65536) /* of an error's body; real ones are under 1 KB */
+#define FLOW_CONNECT_NS (10 * INT64_C(1000000000)) /* for a connection, and for each step of a handshake */
+#define FLOW_STALL_NS (60 * INT64_C(1000000000))   /* default: silence while a large page is prepared */
+#define FLOW_PAGE_NS (150 * INT64_C(1000000000))   /* the server cuts after 120 s; later bytes are no page */
+#define FLOW_FIRST_CONTACT_ATTEMPTS 3 /* a host that never answered is more likely misspelt than down */
+#define FLOW_STOP_GRACE_NS (5 * INT64_C(1000000000)) /* to finish the current page after the first signal */
+#define FLOW_TEXT_BYTES_MAX 2048
+
+enum flow_severity {
+	FLOW_INFO,
+	FLOW_WARNING,
+	FLOW_ERROR,
+};
+
+struct flow_settings {
+	/* Everything that is pointed to is kept until flow_finish(). */
+	const char *host; /* to connect to, and to verify */
+	const char *port;
+	const char *authority;	 /* Host header: host, and the port unless it is the scheme's own */
+	struct tls_context *tls; /* NULL: plain HTTP */
+	const struct edgegrid_credentials *credentials;
+	const char *const *headers_to_sign; /* names, any case; those that we send are signed */
+	size_t headers_to_sign_count;
+	const char *user_agent;
+	const char *const *config_ids;
+	size_t config_count;	   /* 1..FLOW_STREAMS_MAX */
+	struct plan_settings plan; /* for every stream; its config_id is ignored */
+	struct ring_options ring;
+	struct sink_options sink;
+	enum inflate_engine inflate;
+	const char *scan_kernel; /* NULL: the best */
+	int identity;		 /* 1: do not ask for gzip */
+	int64_t budget_ns;	 /* no new request after this much time; 0: no budget */
+	int64_t duration_ns;	 /* everything ends after this much time; 0: never */
+	int64_t stall_ns;	 /* 0: FLOW_STALL_NS */
+	/* Something a person should know. `text` is lent for the call. */
+	void (*notice)(void *owner, enum flow_severity severity, const char *config_id, const char *text);
+	void *notice_owner;
+	struct stage_slot *stage; /* where the worker says which room it is in; NULL: nobody looks */
+};
+
+enum flow_end_reason {
+	FLOW_RUNNING,
+	FLOW_END_DRAINED,
+	FLOW_END_REQUESTS_MAX,
+	FLOW_END_BUDGET,   /* no time left for another request */
+	FLOW_END_DURATION, /* cut in the middle of a page */
+	FLOW_END_STOPPED,  /* by flow_stop() */
+	FLOW_END_FAILED,
+};
+
+struct flow_stream_report {
+	const char *config_id;
+	enum flow_end_reason end_reason;
+	enum fault fault;	/* why it failed, or of the last failed attempt */
+	const char *error_text; /* "" when there was no failure */
+	const char *cursor;
+	struct plan_counters plan;
+	uint64_t events;	     /* handed on */
+	uint64_t events_uncommitted; /* of those: behind the cursor's page, would come again in a new run */
+	uint64_t event_bytes;
+	uint64_t received_bytes; /* from the socket */
+	uint64_t sent_bytes;
+	uint64_t body_bytes;  /* of HTTP bodies, as sent */
+	uint64_t plain_bytes; /* after inflate */
+	uint64_t connections;
+	uint64_t records, key_updates, resumptions;
+	const char *tls_version, *tls_cipher, *tls_mode; /* "" without TLS */
+	const char *content_encoding;
+	int64_t page_ns_max;
+};
+
+struct flow; /* opaque */
+
+/* NULL on failure, with one sentence for a person in `error`. */
+struct flow *flow_create(const struct flow_settings *settings, char error[static FLOW_TEXT_BYTES_MAX]);
+
+/* Works until `until_ns` (monotonic) or the end. Returns 1 while streams are running. A signal that
+ * interrupts the wait makes it return early. */
+int flow_run(struct flow *flow, int64_t until_ns);
+
+/* First call: streams end after their current page, at most FLOW_STOP_GRACE_NS later. Second: at once. */
+void flow_stop(struct flow *flow);
+
+size_t flow_stream_count(const struct flow *flow);
+void flow_report(const struct flow *flow, size_t stream_index, struct flow_stream_report *ret_report);
+/* FAULT_NONE, or why the sink (and so everything) ended; text names the output. */
+enum fault flow_sink_fault(const struct flow *flow, const char **ret_text);
+uint64_t flow_sink_bytes(const struct flow *flow);
+const struct ring_report *flow_ring_report(const struct flow *flow);
+const char *flow_inflate_name(const struct flow *flow);
+const char *flow_scan_name(const struct flow *flow);
+
+/* After the streams' end: waits until all lines are with the kernel, or the sink breaks (flow_sink_fault()).
+ * A reader of a pipe that does not read holds this up: returns early (0) after each second and on signals, to
+ * be called again; gives up for good after flow_stop() was called twice. Returns 1 when all is out. */
+int flow_drain(struct flow *flow);
+
+/* Cancels what is pending, closes everything. Accepts NULL. */
+void flow_finish(struct flow *flow);
+
+#endif

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
+#include "flow/page.h"
+
+#include <string.h>
+#include <sys/mman.h>
+
+#include "base/check.h"
+#include "control/control.h"
+#include "scan/scan.h"
+#include "sink/sink.h"
+
+/* The last line handed on, the one held back and the one still open may all be of the longest kind. */
+#define PAGE_CAPACITY_BYTES (3 * (PAGE_LINE_BYTES_MAX + 2) + 2 * PAGE_WINDOW_BYTES)
+
+/* Half-open range of window indexes, line end included; empty when at == end. */
+struct range {
+	size_t at;
+	size_t end;
+};
+
+/* The last line handed on: all of it, or both ends of a long one. */
+struct anchor {
+	uint64_t line_bytes; /* without its line end */
+	size_t kept_bytes;
+	int set;
+	uint8_t bytes[PAGE_ANCHOR_BYTES_MAX];
+};
+
+struct page {
+	struct page_tools tools;
+	uint8_t *window;
+	size_t filled;	/* end of valid bytes */
+	size_t scanned; /* bytes looked at for line ends */
+	size_t open_at; /* start of the line without an end yet */
+	size_t high_water;
+	struct range held;  /* complete line that may be the context */
+	struct range last;  /* last line handed on or skipped in this page */
+	struct range ready; /* lines to hand on, contiguous */
+	uint64_t ready_events, ready_bytes;
+	uint64_t window_offset; /* plain-byte offset of window[0] */
+
+	uint64_t event_lines;
+	uint64_t event_bytes; /* content of those lines, without line ends */
+	uint64_t timed_lines; /* event_lines when the event time was last read: the first line, then one a
+				 window */
+	int64_t newest_event_unix_ms;
+	int first_byte; /* first that is no blank; -1: none yet */
+	int has_context;
+	int ended;
+	enum fault fault;
+
+	enum page_skip_state skip_state;
+	uint64_t skip_lines_left;
+
+	/* Across pages */
+	struct anchor anchor;
+	uint64_t position_lines; /* handed on (or skipped) since the committed offset */
+	uint64_t position_bytes;
+	uint64_t delivered_events;
+	uint64_t delivered_bytes;
+	struct control_context context;
+	uint32_t positions[PAGE_POSITIONS_MAX];
+};
+
+size_t page_bytes_needed(void)
+{
+	return PAGE_CAPACITY_BYTES + sizeof(struct page) + 2 * 4096;
+}
+
+struct page *page_create(const struct page_tools *tools, struct arena *arena)
+{
+	struct page *page = arena_take(arena, sizeof *page, 64);
+	page->tools = *tools;
+	page->window = arena_take(arena, PAGE_CAPACITY_BYTES, 4096);
+	return page;
+}
+
+void page_begin(struct page *page, enum page_skip skip)
+{
+	page->filled = page->scanned = page->open_at = 0;
+	page->held = page->last = page->ready = (struct range){ 0, 0 };
+	page->window_offset = 0;
+	page->event_lines = page->event_bytes = 0;
+	page->newest_event_unix_ms = 0;
+	page->timed_lines = 0;
+	page->first_byte = -1;
+	page->has_context = page->ended = 0;
+	page->fault = FAULT_NONE;
+	/* Positions count from the committed offset: any other question starts them anew. */
+	if (skip != PAGE_SKIP_POSITION)
+		page->position_lines = page->position_bytes = 0;
+	page->skip_lines_left = page->position_lines;
+	page->skip_state = PAGE_SKIP_SETTLED;
+	if (page->skip_lines_left || (skip == PAGE_SKIP_SEARCH && page->anchor.set))
+		page->skip_state = PAGE_SKIP_OPEN;
+}
+
+static int range_is_empty(struct range range)
+{
+	return range.at == range.end;
+}
+
+/* The line's content, without "\n" or "\r\n". */
+static struct span page_content(const struct page *page, struct range line)
+{
+	size_t bytes = line.end - line.at;
+	const uint8_t *base = page->window + line.at;
+	if (bytes && base[bytes - 1] == '\n')
+		bytes--;
+	if (bytes && base[bytes - 1] == '\r')
+		bytes--;
+	return span_of(base, bytes);
+}
+
+static void anchor_keep(struct anchor *anchor, struct span line)
+{
+	size_t half = PAGE_ANCHOR_BYTES_MAX / 2;
+	anchor->set = 1;
+	anchor->line_bytes = line.bytes;
+	anchor->kept_bytes = line.bytes < PAGE_ANCHOR_BYTES_MAX ? line.bytes : PAGE_ANCHOR_BYTES_MAX;
+	if (line.bytes <= PAGE_ANCHOR_BYTES_MAX) {
+		memcpy(anchor->bytes, line.base, line.bytes);
+		return;
+	}
+	memcpy(anchor->bytes, line.base, half);
+	memcpy(anchor->bytes + half, line.base + line.bytes - half, half);
+}
+
+static int anchor_is(const struct anchor *anchor, struct span line)
+{
+	size_t half = PAGE_ANCHOR_BYTES_MAX / 2;
+	if (!anchor->set || line.bytes != anchor->line_bytes)
+		return 0;
+	if (line.bytes <= PAGE_ANCHOR_BYTES_MAX)
+		return memcmp(anchor->bytes, line.base, line.bytes) == 0;
+	return memcmp(anchor->bytes, line.base, half) == 0 &&
+	       memcmp(anchor->bytes + half, line.base + line.bytes - half, half) == 0;
+}
+
+/* Decides whether a line was handed on before. Only called while a skip is open. */
+static void page_skip_line(struct page *page, struct span content)
+{
+	if (page->skip_state == PAGE_SKIP_MISMATCH)
+		return; /* nothing more of this page is handed on; it will be asked for again */
+	if (page->skip_lines_left == 0) { /* SEARCH */
+		if (anchor_is(&page->anchor, content))
+			page->skip_state = PAGE_SKIP_SETTLED;
+		return;
+	}
+	if (--page->skip_lines_left)
+		return;
+	int same = page->event_bytes == page->position_bytes &&
+		   (!page->anchor.set || anchor_is(&page->anchor, content));
+	page->skip_state = same ? PAGE_SKIP_SETTLED : PAGE_SKIP_MISMATCH;
+}
+
+static void page_note_time(struct page *page, struct span content)
+{
+	int64_t unix_ms;
+	stage_enter(page->tools.stage, STAGE_CONTROL);
+	if (control_read_event_time(page->tools.control, content, &unix_ms) == CONTROL_YES &&
+	    unix_ms > page->newest_event_unix_ms)
+		page->newest_event_unix_ms = unix_ms;
+	stage_enter(page->tools.stage, STAGE_SCAN);
+}
+
+/* The line held back turns out to be an event: it joins the lines to hand on. Returns 0 when it cannot
+ * join them (a gap between): drain first. */
+static int page_confirm_held(struct page *page)
+{
+	struct range line = page->held;
+	int joins = range_is_empty(page->ready) || page->ready.end == line.at;
+	int open = page->skip_state != PAGE_SKIP_SETTLED;
+	if (!open && !joins)
+		return 0;
+	struct span content = page_content(page, line);
+	page->event_lines++;
+	page->event_bytes += content.bytes;
+	if (page->event_lines == 1)
+		page_note_time(page, content);
+	page->last = line;
+	page->held = (struct range){ 0, 0 };
+	if (open) {
+		/* Nothing is ready yet: a skip is always at the front of a page. */
+		page_skip_line(page, content);
+		return 1;
+	}
+	if (range_is_empty(page->ready))
+		page->ready.at = line.at;
+	page->ready.end = line.end;
+	page->ready_events++;
+	page->ready_bytes += content.bytes + 1;
+	return 1;
+}
+
+enum step page_drain(struct page *page)
+{
+	if (page->fault != FAULT_NONE)
+		return STEP_BROKEN;
+	if (range_is_empty(page->ready))
+		return STEP_HUNGRY;
+	struct cursor_in lines = { page->window + page->ready.at, page->window + page->ready.end };
+	stage_enter(page->tools.stage, STAGE_SINK);
+	enum step step = sink_push(page->tools.sink, &lines, page->ended);
+	page->ready.at = (size_t)(lines.next - page->window);
+	if (step == STEP_BROKEN) {
+		page->fault = sink_fault(page->tools.sink);
+		return STEP_BROKEN;
+	}
+	if (!range_is_empty(page->ready))
+		return STEP_FULL;
+	page->ready = (struct range){ 0, 0 };
+	page->delivered_events += page->ready_events;
+	page->delivered_bytes += page->ready_bytes;
+	page->ready_events = page->ready_bytes = 0;
+	return STEP_HUNGRY;
+}
+
+/* A complete line ends before `end` (line end included). */
+static enum step page_line(struct page *page, size_t end)
+{
+	struct range line = { page->open_at, end };
+	struct span content = page_content(page, line);
+	if (content.bytes > PAGE_LINE_BYTES_MAX) {
+		page->fault = FAULT_PAGE_LINE_LIMIT;
+		return STEP_BROKEN;
+	}
+	if (content.bytes == 0) {
+		page->open_at = end;
+		return STEP_HUNGRY;
+	}
+	if (page->first_byte < 0) {
+		size_t blank = 0;
+		while (blank + 1 < content.bytes &&
+		       (content.base[blank] == ' ' || content.base[blank] == '\t'))
+			blank++;
+		page->first_byte = content.base[blank];
+	}
+	if (!range_is_empty(page->held) && !page_confirm_held(page)) {
+		enum step step = page_drain(page);
+		if (step != STEP_HUNGRY)
+			return step;
+		CHECK_NE(page_confirm_held(page), 0);
+	}
+	page->held = line;
+	page->open_at = end;
+	return STEP_HUNGRY;
+}
+
+/* Scans what is not scanned yet. Stops early when the sink is behind; calling it again goes on. */
+static enum step page_scan(struct page *page)
+{
+	stage_enter(page->tools.stage, STAGE_SCAN);
+	while (page->scanned < page->filled) {
+		size_t scanned;
+		size_t base = page->scanned;
+		size_t count =
+			page->tools.kernel->line_ends(span_of(page->window + base, page->filled - base),
+						      page->positions, PAGE_POSITIONS_MAX, &scanned);
+		for (size_t i = 0; i < count; i++) {
+			enum step step = page_line(page, base + page->positions[i] + 1);
+			if (step != STEP_HUNGRY) {
+				/* This line end is looked at again once there is room. */
+				page->scanned = base + page->positions[i];
+				return step;
+			}
+		}
+		page->scanned = base + scanned;
+	}
+	if (page->filled - page->open_at > PAGE_LINE_BYTES_MAX + 2) {
+		page->fault = FAULT_PAGE_LINE_LIMIT;
+		return STEP_BROKEN;
+	}
+	return STEP_HUNGRY;
+}
+
+static enum step page_work(struct page *page)
+{
+	do {
+		enum step drained = page_drain(page);
+		if (drained != STEP_HUNGRY)
+			return drained;
+		if (page_scan(page) == STEP_BROKEN)
+			return STEP_BROKEN;
+	} while (page->scanned < page->filled);
+	if (page->event_lines != page->timed_lines && !range_is_empty(page->last)) {
+		page->timed_lines = page->event_lines;
+		page_note_time(page, page_content(page, page->last));
+	}
+	return page_drain(page);
+}
+
+enum step page_filled(struct page *page, size_t bytes)
+{
+	if (page->fault != FAULT_NONE)
+		return STEP_BROKEN;
+	page->filled += bytes;
+	CHECK_LE(page->filled, PAGE_CAPACITY_BYTES);
+	return page_work(page);
+}
+
+/* Moves what must stay (the last line handed on, the line held back, the open line) to the front. */
+static void page_wrap(struct page *page)
+{
+	size_t keep = page->open_at;
+	if (!range_is_empty(page->held) && page->held.at < keep)
+		keep = page->held.at;
+	if (!range_is_empty(page->last) && page->last.at < keep)
+		keep = page->last.at;
+	if (keep == 0)
+		return;
+	memmove(page->window, page->window + keep, page->filled - keep);
+	page->window_offset += keep;
+	page->filled -= keep;
+	page->scanned -= keep;
+	page->open_at -= keep;
+	if (!range_is_empty(page->held))
+		page->held = (struct range){ page->held.at - keep, page->held.end - keep };
+	if (!range_is_empty(page->last))
+		page->last = (struct range){ page->last.at - keep, page->last.end - keep };
+	if (page->high_water > 2 * PAGE_WINDOW_BYTES && page->filled < PAGE_WINDOW_BYTES) {
+		/* A very long line has passed: give its memory back. */
+		madvise(page->window + PAGE_WINDOW_BYTES, PAGE_CAPACITY_BYTES - PAGE_WINDOW_BYTES,
+			MADV_DONTNEED);
+		page->high_water = PAGE_WINDOW_BYTES;
+	}
+}
+
+struct cursor_out page_room(struct page *page)
+{
+	uint8_t *next = page->window + page->filled;
+	if (page->fault != FAULT_NONE || !range_is_empty(page->ready) || page->scanned < page->filled)
+		return (struct cursor_out){ next, next };
+	size_t limit = PAGE_WINDOW_BYTES;
+	/* A quarter of a window of room is too little to be worth an inflate call. */
+	if (page->filled + PAGE_WINDOW_BYTES / 4 > limit) {
+		page_wrap(page);
+		if (page->filled > PAGE_WINDOW_BYTES / 2)
+			limit = page->filled + PAGE_WINDOW_BYTES;
+	}
+	if (limit > PAGE_CAPACITY_BYTES)
+		limit = PAGE_CAPACITY_BYTES;
+	if (limit > page->high_water)
+		page->high_water = limit;
+	return (struct cursor_out){ page->window + page->filled, page->window + limit };
+}
+
+enum step page_end(struct page *page)
+{
+	if (page->fault != FAULT_NONE)
+		return STEP_BROKEN;
+	CHECK_EQ(page->scanned, page->filled);
+	if (page->open_at < page->filled) {
+		enum step step = page_line(page, page->filled);
+		if (step != STEP_HUNGRY)
+			return step;
+	}
+	page->ended = 1;
+	enum step step = page_drain(page);
+	if (step != STEP_HUNGRY)
+		return step;
+	if (range_is_empty(page->held))
+		return STEP_DONE;
+	stage_enter(page->tools.stage, STAGE_CONTROL);
+	struct span content = page_content(page, page->held);
+	page->has_context = control_read_context(page->tools.control, content, &page->context) == CONTROL_YES;
+	return STEP_DONE;
+}
+
+void page_settle(struct page *page, int committed)
+{
+	int skipping = page->skip_state != PAGE_SKIP_SETTLED;
+	if (!skipping && !range_is_empty(page->last))
+		anchor_keep(&page->anchor, page_content(page, page->last));
+	if (committed && !skipping) {
+		page->position_lines = page->position_bytes = 0;
+	} else if (committed) {
+		/* The rest of what was handed on begins the next page. In a search nothing is left by
+		 * position. */
+		page->position_bytes = page->skip_lines_left ? page->position_bytes - page->event_bytes : 0;
+		page->position_lines = page->skip_lines_left;
+	} else if (!skipping) {
+		page->position_lines = page->event_lines;
+		page->position_bytes = page->event_bytes;
+	}
+	page->last = (struct range){ 0, 0 };
+}
+
+const struct control_context *page_context(const struct page *page)
+{
+	return page->has_context ? &page->context : NULL;
+}
+
+enum fault page_fault(const struct page *page)
+{
+	return page->fault;
+}
+
+uint64_t page_offset(const struct page *page)
+{
+	return page->window_offset + page->open_at;
+}
+
+enum page_skip_state page_skip_state(const struct page *page)
+{
+	return page->skip_state;
+}
+
+int page_looks_like_events(const struct page *page)
+{
+	return page->first_byte < 0 || page->first_byte == '{';
+}
+
+uint64_t page_event_lines(const struct page *page)
+{
+	return page->event_lines;
+}
+
+uint64_t page_plain_bytes(const struct page *page)
+{
+	return page->window_offset + page->filled;
+}
+
+int64_t page_newest_event_unix_ms(const struct page *page)
+{
+	return page->newest_event_unix_ms;
+}
+
+uint64_t page_delivered_events(const struct page *page)
+{
+	return page->delivered_events;
+}
+
+uint64_t page_delivered_bytes(const struct page *page)
+{
+	return page->delivered_bytes;
+}
+
+uint64_t page_uncommitted_events(const struct page *page)
+{
+	return page->position_lines;
+}
+
+int page_has_anchor(const struct page *page)
+{
+	return page->anchor.set;
+}

@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * page: one answer's plain bytes become event lines and one offset context.
+ *
+ * Bytes are written once into a window (page_room, page_filled), scanned once, and whole event lines go to
+ * the sink as large contiguous spans; then the window is used again. The last complete line is always
+ * held back, because it may be the offset context. The window is an address range that can hold the
+ * longest lines allowed, but only its first PAGE_WINDOW_BYTES are ever touched unless a line is longer.
+ *
+ * Nothing is handed on twice. A page that turns out to be cut is asked for again, and by then some of its
+ * lines are with the sink: the repeat skips as many lines, and proves by their byte count and by the last of
+ * them (the anchor) that they were the same. After a recovery by time, lines are skipped up to and including
+ * the anchor. What cannot be proven is reported, and asked for again without skipping: a line may then come
+ * twice, but none is lost.
+ */
+#ifndef FLOW_PAGE_H
+#define FLOW_PAGE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/arena.h"
+#include "base/control_fields.h"
+#include "base/fault.h"
+#include "base/span.h"
+#include "base/stage.h"
+
+struct control;
+struct scan_kernel;
+struct sink;
+
+/* Limits, each with its reason. */
+#define PAGE_WINDOW_BYTES ((size_t)262144)     /* stays in the second-level cache; larger gains nothing */
+#define PAGE_LINE_BYTES_MAX ((size_t)16777216) /* what the Go original took; real events are under 10 KB */
+#define PAGE_POSITIONS_MAX 4096		       /* line ends found per scan call */
+#define PAGE_ANCHOR_BYTES_MAX ((size_t)32768)  /* of a longer line both ends are kept */
+
+/* How lines that were handed on before are treated in the next page. */
+enum page_skip {
+	PAGE_SKIP_POSITION, /* as many lines as were handed on since the last commit */
+	PAGE_SKIP_SEARCH,   /* up to and including the last line handed on */
+	PAGE_SKIP_NONE,
+};
+
+enum page_skip_state {
+	PAGE_SKIP_SETTLED,
+	PAGE_SKIP_OPEN,
+	PAGE_SKIP_MISMATCH,
+};
+
+struct page_tools {
+	const struct scan_kernel *kernel;
+	struct control *control;
+	struct sink *sink;
+	struct stage_slot *stage;
+};
+
+struct page; /* opaque; lives in the arena */
+
+/* Address space that page_create() takes from the arena. */
+size_t page_bytes_needed(void);
+struct page *page_create(const struct page_tools *tools, struct arena *arena);
+
+void page_begin(struct page *page, enum page_skip skip);
+
+/* Where the next plain bytes go. Empty only while the sink is behind (call page_drain()). */
+struct cursor_out page_room(struct page *page);
+/* `bytes` were written at the front of page_room(): scans them and hands on what is proven to be events.
+ * HUNGRY: go on. FULL: the sink is behind; call page_drain() after one of its writes completed. BROKEN. */
+enum step page_filled(struct page *page, size_t bytes);
+enum step page_drain(struct page *page);
+/* The body is over: the last line needs no line end. Call page_drain() first. Same answers; then
+ * page_context() tells. */
+enum step page_end(struct page *page);
+
+/* After page_end(): the offset context, or NULL. Lent until page_begin(). */
+const struct control_context *page_context(const struct page *page);
+enum fault page_fault(const struct page *page);
+/* Plain-byte offset of the line that page_fault() is about. */
+uint64_t page_offset(const struct page *page);
+
+/* Records what became of the page: 1 = its offset is the cursor now. Also after a page that broke. */
+void page_settle(struct page *page, int committed);
+
+/* Of the current page: */
+enum page_skip_state page_skip_state(const struct page *page);
+int page_looks_like_events(
+	const struct page *page); /* the first byte that is no blank is '{' (or there is none) */
+uint64_t page_event_lines(const struct page *page); /* skipped ones included, the context excluded */
+uint64_t page_plain_bytes(const struct page *page);
+int64_t page_newest_event_unix_ms(const struct page *page); /* among those looked at; 0: none */
+/* Since page_create(): lines and bytes given to the sink. */
+uint64_t page_delivered_events(const struct page *page);
+uint64_t page_delivered_bytes(const struct page *page);
+/* Lines with the sink that no committed offset covers yet: a new run from the cursor would repeat them. */
+uint64_t page_uncommitted_events(const struct page *page);
+/* 1 when any line was ever handed on: a recovery by time has something to search for. */
+int page_has_anchor(const struct page *page);
+
+#endif

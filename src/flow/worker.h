@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The worker's own state: what its streams share. Internal to flow.
+ */
+#ifndef FLOW_WORKER_H
+#define FLOW_WORKER_H
+
+#include "flow/stream.h"
+
+struct flow {
+	struct flow_settings settings;
+	struct arena arena;
+	struct ring *ring;
+	struct ring_report ring_report;
+	struct sink *sink;
+	struct control *control;
+	const struct scan_kernel *kernel;
+	struct stage_slot own_stage;
+	struct stage_slot *stage;
+	struct resolved resolved;
+	int resolved_valid;
+	int64_t start_ns;
+	int64_t budget_end_ns;	 /* INT64_MAX: none */
+	int64_t duration_end_ns; /* INT64_MAX: none */
+	int stops;		 /* flow_stop() calls */
+	size_t stream_count;
+	struct stream *streams;
+};
+
+/* Fills flow->resolved; 0, or a resolver error code. */
+int flow_resolve(struct flow *flow);
+
+#endif
