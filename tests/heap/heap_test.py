@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""After the start nothing of ours is allocated on the heap: a run of many pages asks the heap for exactly as much as
+a run of few. Over TLS, BoringSSL allocates one record's memory for each request that it encrypts, and nothing
+for what it receives; a handshake's allocations are counted and bounded.
+
+usage: heap_test.py BUILD_FOLDER COUNTER_LIBRARY
+"""
+import os
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
+from harness import Failure, Simulator, collect, equal, main  # noqa: E402
+
+BUILD = sys.argv[1]
+COUNTER = sys.argv[2]
+FEW, MANY = 5, 45
+HANDSHAKE_ALLOCATIONS_MAX = 1500
+HANDSHAKE_BYTES_MAX = 400_000
+
+
+def allocations(simulator, pages, *arguments):
+    """(calls, bytes) that a run of so many pages of 300 events asks of the heap."""
+    report = simulator.path("allocations")
+    environment = {"LD_PRELOAD": COUNTER, "COUNT_ALLOCATIONS": report}
+    # run.json holds a sample a second: both runs are far shorter, so that both hold one.
+    result = collect(BUILD, simulator, "-config-id", "1", "-limit", "300", "-max-requests", str(pages), "-quiet",
+                     "-initial-interval", "11h", *arguments, environment=environment)
+    equal((result.status, result.stream["protocol"]["requests"]), (0, pages), "exit status and pages")
+    equal(result.stream["connections"], 1, "connections")
+    return tuple(int(word) for word in simulator.read("allocations").split())
+
+
+def pages_cost(plain, calls_per_page, *arguments):
+    def run():
+        with Simulator(BUILD, "--events", "20000", "--event-size", "lean", "--config-id", "1", plain=plain) as simulator:
+            allocations(simulator, FEW, *arguments)
+            few = allocations(simulator, FEW, *arguments)
+            many = allocations(simulator, MANY, *arguments)
+            print(f"# {FEW} pages: {few[0]} calls, {few[1]} bytes; {MANY} pages: {many[0]} calls, {many[1]} bytes")
+            equal(many[0] - few[0], calls_per_page * (MANY - FEW), "heap calls for the further pages")
+
+    return run
+
+
+def handshake():
+    with Simulator(BUILD, "--events", "2000", "--event-size", "lean", "--config-id", "1") as simulator:
+        over_tls = allocations(simulator, 1)
+    with Simulator(BUILD, "--events", "2000", "--event-size", "lean", "--config-id", "1", plain=True) as simulator:
+        over_tcp = allocations(simulator, 1)
+    calls, size = over_tls[0] - over_tcp[0], over_tls[1] - over_tcp[1]
+    print(f"# TLS costs {calls} heap calls and {size} bytes: trust anchors, handshake, one request")
+    if calls > HANDSHAKE_ALLOCATIONS_MAX or size > HANDSHAKE_BYTES_MAX:
+        raise Failure(f"{calls} calls, {size} bytes")
+
+
+TESTS = [
+    ("no heap per page over plain HTTP", pages_cost(True, 0)),
+    ("no heap per page by poll", pages_cost(True, 0, "-io", "poll")),
+    ("no heap per page without gzip", pages_cost(True, 0, "-identity")),
+    ("over TLS one call per request, by BoringSSL", pages_cost(False, 1)),
+    ("the handshake is bounded", handshake),
+]
+
+if __name__ == "__main__":
+    main(TESTS)
