@@ -40,7 +40,8 @@ enum http_encoding {
 };
 
 struct http_response {
-	/* Valid once http_head_done(); copied, so they outlive the input. Of repeated lines the first counts. */
+	/* Valid once http_head_done(); copied, so they outlive the input. Of repeated
+	 * lines the first counts. */
 	int status;                  /* 100..999 */
 	int minor_version;           /* 0 or 1 */
 	int keep_alive;              /* the connection may be used again once the body is done */
