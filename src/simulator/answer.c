@@ -460,6 +460,7 @@ static int answer_one(struct server *server, struct connection *connection, stru
 		.keep = result == REQUEST_COMPLETE && request_keeps_alive(request),
 	};
 	int64_t start_ns = clock_monotonic_ns();
+	__atomic_add_fetch(&server->requests_begun, 1, __ATOMIC_RELAXED);
 	record_fill(&answer);
 	if (result == REQUEST_MALFORMED) {
 		request->target = request->method = NULL;

@@ -15,9 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <time.h>
 #include <unistd.h>
 
-#define ROOM_WAIT_MS 20 /* how often a full server looks for room */
+#define RECORD_WAIT_MS 500 /* how long SIGUSR1 waits for answers under way */
+#define ROOM_WAIT_MS 20	   /* how often a full server looks for room */
 
 /* INT, TERM and USR1 are read from a descriptor; no thread gets them. */
 static int signals_open(void)
@@ -58,6 +60,19 @@ static int announce(const struct server *server)
 	return result;
 }
 
+/* Who has just received an answer expects it in the truth: gives threads that are about to record one a
+ * moment. */
+static void records_wait(const struct server *server)
+{
+	for (int i = 0; i < RECORD_WAIT_MS; i++) {
+		if (__atomic_load_n(&server->requests_begun, __ATOMIC_ACQUIRE) ==
+		    __atomic_load_n(&server->request_count, __ATOMIC_ACQUIRE))
+			return;
+		struct timespec nap = { .tv_nsec = 1000000 };
+		nanosleep(&nap, NULL);
+	}
+}
+
 static void serve(struct server *server, int signal_fd)
 {
 	struct signalfd_siginfo signal_info;
@@ -76,6 +91,7 @@ static void serve(struct server *server, int signal_fd)
 			continue;
 		if (signal_info.ssi_signo != SIGUSR1)
 			return;
+		records_wait(server);
 		truth_save(&server->truth);
 	}
 }

@@ -67,39 +67,55 @@ static void gzip_tail_add(struct page *page, uint32_t crc, uint64_t raw_bytes, i
 	own_add(page, tail, sizeof tail);
 }
 
+/* {"offset":...,"limit":...,"total":...}, with solidi escaped, which RFC 8259 allows. */
+static void context_put_reordered(const struct page *page, long long total, const char *offset,
+				  struct text *text)
+{
+	text_put_string(text, "{\"offset\":\"");
+	for (const char *c = offset; *c; c++) {
+		if (*c == '/')
+			text_put_string(text, "\\");
+		text_put(text, c, 1);
+	}
+	if (page->limit_reached)
+		text_format(text, "\",\"limit\":%llu", (unsigned long long)page->limit);
+	else
+		text_put_string(text, "\"");
+	text_format(text, ",\"total\":%lld}", total);
+}
+
 static void context_put(const struct page *page, const struct options *options, const struct fault_plan *plan,
 			struct text *text)
 {
 	struct text offset = { 0 };
-	int64_t total =
-		(int64_t)page->count + (plan && plan->trouble == TROUBLE_WRONG_TOTAL ? plan->number : 0);
+	long long total =
+		(long long)page->count + (plan && plan->trouble == TROUBLE_WRONG_TOTAL ? plan->number : 0);
+	unsigned long long limit = page->limit;
+	int reached = page->limit_reached;
 	feed_token_put(page->feed, page->first + page->count, &offset);
 	text_put(&offset, "", 1);
-	static const char *const formats[][2] = {
-		[CONTEXT_COMPACT] = { "{\"total\":%lld,\"offset\":\"%s\"", ",\"limit\":%llu}" },
-		[CONTEXT_BLANKS] = { "{ \"total\": %lld, \"offset\":\"%s\"", ",\"limit\": %llu }" },
-		[CONTEXT_QUOTED] = { "{\"total\":\"%lld\",\"offset\":\"%s\"", ",\"limit\":\"%llu\"}" },
-	};
-	if (options->context_style == CONTEXT_REORDERED) {
-		text_put_string(text, "{\"offset\":\"");
-		/* RFC 8259 allows a solidus to be escaped. */
-		for (const char *c = offset.base; *c; c++)
-			text_format(text, *c == '/' ? "\\%c" : "%c", *c);
-		if (page->limit_reached)
-			text_format(text, "\",\"limit\":%llu,\"total\":%lld}",
-				    (unsigned long long)page->limit, (long long)total);
-		else
-			text_format(text, "\",\"total\":%lld}", (long long)total);
-	} else {
-		const char *const *format = formats[options->context_style];
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-		text_format(text, format[0], (long long)total, offset.base);
-		if (page->limit_reached)
-			text_format(text, format[1], (unsigned long long)page->limit);
-		else
-			text_put_string(text, options->context_style == CONTEXT_BLANKS ? " }" : "}");
-#pragma GCC diagnostic pop
+	switch ((enum context_style)options->context_style) {
+	case CONTEXT_COMPACT:
+		text_format(text, "{\"total\":%lld,\"offset\":\"%s\"", total, offset.base);
+		if (reached)
+			text_format(text, ",\"limit\":%llu", limit);
+		text_put_string(text, "}");
+		break;
+	case CONTEXT_BLANKS:
+		text_format(text, "{ \"total\": %lld, \"offset\":\"%s\"", total, offset.base);
+		if (reached)
+			text_format(text, ",\"limit\": %llu", limit);
+		text_put_string(text, " }");
+		break;
+	case CONTEXT_QUOTED:
+		text_format(text, "{\"total\":\"%lld\",\"offset\":\"%s\"", total, offset.base);
+		if (reached)
+			text_format(text, ",\"limit\":\"%llu\"", limit);
+		text_put_string(text, "}");
+		break;
+	case CONTEXT_REORDERED:
+		context_put_reordered(page, total, offset.base, text);
+		break;
 	}
 	if (plan && plan->trouble == TROUBLE_BROKEN_CONTEXT)
 		text->bytes -= text->bytes / 3;

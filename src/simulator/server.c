@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <netdb.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,8 @@ static void *visit_run(void *argument)
 	connection_close(connection);
 	free(connection);
 	free(visit);
+	/* OpenSSL's thread-local things: at once, not when the thread is torn down, maybe after main. */
+	OPENSSL_thread_stop();
 	visit_end(server);
 	return NULL;
 }

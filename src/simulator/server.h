@@ -34,7 +34,8 @@ struct server {
 	pthread_cond_t idle;
 	size_t connection_count;
 	uint64_t connection_number;
-	uint64_t request_count;
+	uint64_t request_count;	 /* atomic: answered */
+	uint64_t requests_begun; /* atomic: read, perhaps not yet in the log and the truth */
 };
 
 /* The wall clock as this server has it. */
