@@ -79,9 +79,9 @@ static double push_run(enum ring_engine engine, enum sink_kind kind, enum sink_f
 	return ns;
 }
 
-static double escape_run(const uint8_t *lines, size_t total, uint8_t *target)
+static double escape_all(escape_run *run, const uint8_t *lines, size_t total, uint8_t *target)
 {
-	struct escape escape = { 0 };
+	struct escape escape = { .run = run };
 	int64_t start_ns = clock_process_cpu_ns();
 	for (size_t done = 0; done < total; done += PIECE_BYTES) {
 		const uint8_t *piece = lines + done % LINES_BYTES;
@@ -110,9 +110,10 @@ int main(int argc, char **argv)
 		{ "raw, /dev/null", RING_ENGINE_AUTO, SINK_FILE, SINK_RAW },
 		{ "raw, /dev/null, poll", RING_ENGINE_POLL, SINK_FILE, SINK_RAW },
 		{ "message, /dev/null", RING_ENGINE_AUTO, SINK_FILE, SINK_MESSAGE },
-		{ "message, escaping alone", RING_ENGINE_AUTO, SINK_NULL, SINK_MESSAGE },
+		{ "message, escaping alone, portable", RING_ENGINE_AUTO, SINK_NULL, SINK_MESSAGE },
+		{ "message, escaping alone, AVX-512", RING_ENGINE_AUTO, SINK_NULL, SINK_MESSAGE },
 	};
-	enum { VARIANTS = sizeof variants / sizeof *variants };
+	enum { VARIANTS = sizeof variants / sizeof *variants, ESCAPING = VARIANTS - 2 };
 	int quick = argc > 1 && strcmp(argv[1], "--quick") == 0;
 	int rounds = quick ? 1 : ROUNDS_MAX;
 	size_t total = quick ? 1 << 22 : 1 << 28;
@@ -121,12 +122,15 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	lines_fill(lines, LINES_BYTES);
 	for (int round = 0; round < rounds; round++) {
-		for (size_t i = 0; i < VARIANTS - 1; i++)
+		for (size_t i = 0; i < ESCAPING; i++)
 			ns[i][round] = push_run(variants[i].engine, variants[i].kind, variants[i].format,
 						lines, total);
-		ns[VARIANTS - 1][round] = escape_run(lines, total, target);
+		ns[ESCAPING][round] = escape_all(escape_run_portable, lines, total, target);
+		ns[ESCAPING + 1][round] = escape_all(escape_run_avx512(), lines, total, target);
 	}
 	for (size_t i = 0; i < VARIANTS; i++) {
+		if (i == VARIANTS - 1 && !escape_run_avx512())
+			continue;
 		qsort(ns[i], (size_t)rounds, sizeof **ns, compare);
 		printf("{\"bench\":\"sink\",\"variant\":\"%s\",\"cpu_ns_per_byte\":%.4f,\"gigabytes_per_"
 		       "second\":%.2f,"

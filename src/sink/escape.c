@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The message format. Runs of clean ASCII are copied eight bytes at a time; everything else goes through
- * unit_escape(), which also knows when it must see more input.
+ * The message format, and its portable kernel, which goes eight bytes at a time. What the kernels leave goes
+ * through unit_escape(), which also knows when it must see more input.
  */
 #include "sink/escape.h"
 
@@ -108,9 +108,7 @@ static uint64_t zero_bytes(uint64_t word)
 	return (word - UINT64_C(0x0101010101010101)) & ~word & UINT64_C(0x8080808080808080);
 }
 
-/* Copies clean ASCII, and escapes quotes and backslashes, which are frequent in events, until anything else
- * comes or either side has fewer than nine bytes. */
-static void run_copy(struct cursor_in *lines, struct cursor_out *output)
+void escape_run_portable(struct cursor_in *lines, struct cursor_out *output)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101);
 	const uint8_t *from = lines->next;
@@ -174,6 +172,7 @@ static void held_push(struct escape *escape, struct cursor_in *lines, int last, 
 
 enum step escape_push(struct escape *escape, struct cursor_in *lines, struct cursor_out *output, int last)
 {
+	escape_run *run = escape->run ? escape->run : escape_run_portable;
 	while (lines->next < lines->end || (last && escape->inside)) {
 		if (cursor_out_bytes(output) < ESCAPE_ROOM_BYTES_MIN)
 			return STEP_FULL;
@@ -189,7 +188,9 @@ enum step escape_push(struct escape *escape, struct cursor_in *lines, struct cur
 			line_close(escape, output);
 			break;
 		}
-		run_copy(lines, output);
+		run(lines, output);
+		if (lines->next == lines->end)
+			continue;
 		if (cursor_out_bytes(output) < ESCAPE_ROOM_BYTES_MIN)
 			return STEP_FULL;
 		size_t bytes = unit_escape(escape, lines->next, cursor_in_bytes(lines), last, output);

@@ -14,8 +14,17 @@
 
 #define ESCAPE_ROOM_BYTES_MIN 32 /* a push makes progress whenever the output has this much room */
 
-/* Zeroed is the state between two lines. */
+/* Takes clean ASCII, quotes and backslashes from the front, until anything else comes or either side is
+ * nearly used up; how near is the kernel's own business, as every byte may also be taken one by one. */
+typedef void escape_run(struct cursor_in *lines, struct cursor_out *output);
+
+escape_run escape_run_portable;
+/* Null where the processor, or the build's architecture, has no such instructions. */
+escape_run *escape_run_avx512(void);
+
+/* Zeroed is the state between two lines, with the portable kernel. */
 struct escape {
+	escape_run *run;     /* NULL: portable */
 	int inside;	     /* the line has been opened */
 	unsigned held_bytes; /* of `held`: a '\r' or a UTF-8 sequence cut by the end of the input */
 	uint8_t held[4];

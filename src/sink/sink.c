@@ -90,6 +90,7 @@ enum fault sink_open(const struct sink_options *options, struct ring *ring, stru
 	struct sink *sink = arena_take(arena, sizeof *sink, 64);
 	*sink = (struct sink){ .magic = SINK_MAGIC, .options = *options, .ring = ring, .fd = fd };
 	sink->operation.owner = sink;
+	sink->escape.run = escape_run_avx512();
 	if (options->kind != SINK_NULL)
 		sink->buffers = arena_take(arena, (size_t)SINK_BUFFER_COUNT * SINK_BUFFER_BYTES, 4096);
 	*ret_sink = sink;

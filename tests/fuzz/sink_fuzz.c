@@ -12,9 +12,10 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes);
 
 /* Escapes everything with `output` of `piece` bytes at a time and input pieces of at most `cut`. */
-static size_t escape_all(const uint8_t *lines, size_t bytes, uint8_t *target, size_t cut, size_t piece)
+static size_t escape_all(const uint8_t *lines, size_t bytes, uint8_t *target, size_t cut, size_t piece,
+			 escape_run *run)
 {
-	struct escape escape = { 0 };
+	struct escape escape = { .run = run };
 	struct cursor_out output = { target, target };
 	size_t taken = 0;
 	enum step step;
@@ -45,12 +46,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 	/* A byte becomes at most 6, an empty line 15; the slack is a whole piece. */
 	size_t room_bytes = bytes * 16 + 256;
 	uint8_t *whole = malloc(room_bytes), *cut_up = malloc(room_bytes), *scratch = malloc(room_bytes * 5);
-	size_t whole_bytes = escape_all(data, bytes, whole, bytes + 1, room_bytes);
+	size_t whole_bytes = escape_all(data, bytes, whole, bytes + 1, room_bytes, NULL);
 	if (message_compare(data, bytes, whole, whole_bytes, scratch) != 0)
 		abort();
-	size_t cut_up_bytes = escape_all(data, bytes, cut_up, cut, piece);
-	if (cut_up_bytes != whole_bytes || memcmp(whole, cut_up, whole_bytes) != 0)
-		abort();
+	escape_run *const kernels[] = { escape_run_portable, escape_run_avx512() };
+	for (size_t i = 0; i < 2; i++) {
+		size_t cut_up_bytes = escape_all(data, bytes, cut_up, cut, piece, kernels[i]);
+		if (cut_up_bytes != whole_bytes || memcmp(whole, cut_up, whole_bytes) != 0)
+			abort();
+		cut_up_bytes = escape_all(data, bytes, cut_up, bytes + 1, room_bytes, kernels[i]);
+		if (cut_up_bytes != whole_bytes || memcmp(whole, cut_up, whole_bytes) != 0)
+			abort();
+	}
 	free(whole);
 	free(cut_up);
 	free(scratch);

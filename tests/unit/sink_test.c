@@ -165,10 +165,10 @@ static void parses_names(void)
 }
 
 /* Escapes `lines` with input pieces that end at the two cuts, and `room` bytes of output at a time. */
-static size_t escape_cut(const uint8_t *lines, size_t bytes, size_t first, size_t second, size_t room,
-			 uint8_t *target)
+static size_t escape_cut(escape_run *run, const uint8_t *lines, size_t bytes, size_t first, size_t second,
+			 size_t room, uint8_t *target)
 {
-	struct escape escape = { 0 };
+	struct escape escape = { .run = run };
 	const size_t ends[] = { first, second, bytes };
 	struct cursor_out output = { target, target };
 	struct cursor_in input = { lines, lines };
@@ -199,43 +199,60 @@ static const char *const nasty[] = {
 	"\r\r\n\r\rx\r\n",
 	"tab\tbell\a\b\f\v\x1f\x7f end\n",
 	"0123456789abcdef0123456789abcdef\"0123456\\",
+	"\"0123456789abcdef\\0123456789abcde\"\"0123456789abcdef\t0123456789abcdef0123456789",
 	"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80\xed\x9f\xbf\xee\x80\x80\xf4\x8f\xbf\xbf\n",
 	"\xc0\xaf\xe0\x80\xaf\xed\xa0\x80\xf4\x90\x80\x80\xf5\xff\x80\n",
 	"cut \xe2\x82\n\xf0\x9f\x98\r\n\xf0\x9f",
 	"\xe2\xe2\x82\xf0\x9f\xe2\x82\xac\xc3\n\n\xc3",
 };
 
-static void escapes_at_every_split(void)
+/* Defines NAME_portable and NAME_avx512 around the body that follows. */
+#define KERNEL_TEST(name)                                                                                    \
+	static void name##_with(escape_run *run);                                                            \
+	static void name##_portable(void)                                                                    \
+	{                                                                                                    \
+		name##_with(escape_run_portable);                                                            \
+	}                                                                                                    \
+	static void name##_avx512(void)                                                                      \
+	{                                                                                                    \
+		if (!escape_run_avx512())                                                                    \
+			SKIP("the processor has no AVX-512 VBMI2");                                          \
+		name##_with(escape_run_avx512());                                                            \
+	}                                                                                                    \
+	static void name##_with(escape_run *run)
+#define KT(name) T(name##_portable), T(name##_avx512)
+
+KERNEL_TEST(escapes_at_every_split)
 {
-	uint8_t whole[2048], cut[2048], scratch[8192];
+	uint8_t whole[4096], cut[4096], scratch[8192];
 	for (size_t i = 0; i < sizeof nasty / sizeof *nasty; i++) {
 		const uint8_t *lines = (const uint8_t *)nasty[i];
 		size_t bytes = strlen(nasty[i]);
-		size_t whole_bytes = escape_cut(lines, bytes, bytes, bytes, sizeof whole / 4, whole);
+		size_t whole_bytes = escape_cut(run, lines, bytes, bytes, bytes, sizeof whole / 4, whole);
 		EQ(message_compare(lines, bytes, whole, whole_bytes, scratch), 0);
 		for (size_t first = 0; first <= bytes; first++) {
 			for (size_t second = first; second <= bytes; second++) {
 				size_t room = ESCAPE_ROOM_BYTES_MIN + (first + second) % 3;
-				size_t cut_bytes = escape_cut(lines, bytes, first, second, room, cut);
+				size_t cut_bytes = escape_cut(run, lines, bytes, first, second, room, cut);
 				EQ_BYTES(cut, cut_bytes, whole, whole_bytes);
 			}
 		}
 	}
 }
 
-static void escapes_as_written_here(void)
+KERNEL_TEST(escapes_as_written_here)
 {
 	static const char lines[] = "a\"b\\c/\n\x01\x1f\b\f\t\rx\x7f\r\n<&>\xe2\x80\xa8\xff";
 	static const char wanted[] = "{\"message\":\"a\\\"b\\\\c/\"}\n"
 				     "{\"message\":\"\\u0001\\u001f\\b\\f\\t\\rx\x7f\"}\n"
 				     "{\"message\":\"<&>\xe2\x80\xa8\\ufffd\"}\n";
 	uint8_t output[512];
-	size_t bytes = escape_cut((const uint8_t *)lines, sizeof lines - 1, 0, 0, sizeof output, output);
+	size_t bytes = escape_cut(run, (const uint8_t *)lines, sizeof lines - 1, 0, 0, sizeof output, output);
 	EQ_BYTES(output, bytes, wanted, sizeof wanted - 1);
 }
 
 /* Random bytes, with a bias for what matters, byte by byte against whole. */
-static void escapes_random_lines(void)
+KERNEL_TEST(escapes_random_lines)
 {
 	enum { BYTES = 600, ROOM = BYTES * 16 + 64 };
 	static const uint8_t interesting[] = "\"\\\n\r\t\x80\xbf\xc3\xe2\x82\xac\xed\xa0\xf0\x9f\xf4\x90\xff";
@@ -250,13 +267,13 @@ static void escapes_random_lines(void)
 			else if (random % 4 < 3)
 				lines[i] = (uint8_t)('a' + (random >> 8) % 26);
 		}
-		struct escape escape = { 0 };
+		struct escape escape = { .run = run };
 		struct cursor_out output = { cut, cut + ROOM };
 		for (size_t i = 0; i < BYTES; i++) {
 			struct cursor_in input = { lines + i, lines + i + 1 };
 			EQ(escape_push(&escape, &input, &output, i == BYTES - 1), STEP_HUNGRY);
 		}
-		size_t whole_bytes = escape_cut(lines, BYTES, 0, 0, ROOM, whole);
+		size_t whole_bytes = escape_cut(run, lines, BYTES, 0, 0, ROOM, whole);
 		EQ(message_compare(lines, BYTES, whole, whole_bytes, scratch), 0);
 		EQ_BYTES(cut, output.next - cut, whole, whole_bytes);
 	}
@@ -557,7 +574,7 @@ TABLE_TEST(file_reaches_its_limit)
 	free(lines);
 }
 
-TEST_MAIN(T(parses_names), T(escapes_at_every_split), T(escapes_as_written_here), T(escapes_random_lines),
+TEST_MAIN(T(parses_names), KT(escapes_at_every_split), KT(escapes_as_written_here), KT(escapes_random_lines),
 	  T(null_counts), TT(open_names_the_cause), TT(file_is_private_and_appended_to),
 	  TT(raw_ends_the_last_line), TT(raw_line_fills_the_buffers), TT(raw_pipe_keeps_order),
 	  TT(message_pipe_keeps_order), TT(long_line_passes), TT(stalled_reader_makes_full),
