@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,15 +32,24 @@ static void file_read(const char *path, char *text, size_t text_bytes)
 	text[filled] = 0;
 }
 
+/* The small number at `text`, behind blanks; 0 when there is none. */
+static int number_at(const char *text)
+{
+	char *end;
+	errno = 0;
+	long number = strtol(text, &end, 10);
+	return end == text || errno || number < 0 || number > INT_MAX ? 0 : (int)number;
+}
+
 struct ring_obstacles ring_obstacles_read(void)
 {
 	struct ring_obstacles obstacles = { 0 };
 	char text[8192];
 	file_read("/proc/sys/kernel/io_uring_disabled", text, sizeof text);
-	obstacles.uring_disabled = atoi(text);
+	obstacles.uring_disabled = number_at(text);
 	file_read("/proc/thread-self/status", text, sizeof text);
 	const char *field = strstr(text, "\nSeccomp:"); /* proc(5): 2 is SECCOMP_MODE_FILTER */
-	obstacles.seccomp_filtered = field && atoi(field + sizeof "\nSeccomp:" - 1) == 2;
+	obstacles.seccomp_filtered = field && number_at(field + sizeof "\nSeccomp:" - 1) == 2;
 	struct rlimit limit;
 	if (getrlimit(RLIMIT_MEMLOCK, &limit) == 0)
 		obstacles.memlock_bytes = limit.rlim_cur;

@@ -16,7 +16,7 @@
 
 #define SINK_BUFFER_BYTES 262144 /* one write; large enough that the call's cost vanishes */
 #define SINK_BUFFER_COUNT 4	 /* so at most 1 MiB lags behind the page */
-#define SINK_ERROR_BYTES_MAX 512
+#define SINK_ERROR_BYTES_MAX 512 /* a path cut at 300 bytes, the errno in words, a count */
 
 enum sink_kind {
 	SINK_NULL, /* counts the bytes that RAW would write, whatever the format */
