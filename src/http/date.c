@@ -67,8 +67,9 @@ static int read_digits(struct reader *reader, size_t count)
 
 static int read_month(struct reader *reader)
 {
-	for (int month = 1; month <= 12; month++) {
-		if (starts_with(reader, month_names + 3 * (month - 1), 3)) {
+	const char *name = month_names;
+	for (int month = 1; month <= 12; month++, name += 3) {
+		if (starts_with(reader, name, 3)) {
 			skip(reader, 3);
 			return month;
 		}
@@ -98,11 +99,11 @@ static int is_leap(int year)
 /* Days since 1970-01-01 in the Gregorian calendar, year >= 1. */
 static int64_t days_since_1970(const struct date *date)
 {
-	static const int before_month[] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 };
+	static const int64_t before_month[] = { 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334 };
 	int64_t past = date->year - 1;
 	int64_t days = past * 365 + past / 4 - past / 100 + past / 400 - 719162;
-	return days + before_month[date->month - 1] + (date->month > 2 && is_leap(date->year)) + date->day -
-	       1;
+	int february_29 = date->month > 2 && is_leap(date->year);
+	return days + before_month[date->month - 1] + february_29 + date->day - 1;
 }
 
 static int is_day_of_month(const struct date *date)
@@ -115,7 +116,7 @@ static int is_day_of_month(const struct date *date)
 static int weekday_fits(const struct date *date)
 {
 	/* 1970-01-01 was a Thursday; only called for 1900 and later, whence the whole weeks added. */
-	return (days_since_1970(date) + 4 + 7 * 5000) % 7 == date->weekday;
+	return (days_since_1970(date) + 4 + 7 * INT64_C(5000)) % 7 == date->weekday;
 }
 
 /* Of two years that share their last two digits only one can have this day of the week: 100 years are never

@@ -118,7 +118,7 @@ static void text_copy(char text[static HTTP_VALUE_BYTES_MAX], struct span value)
 	size_t bytes = value.bytes < HTTP_VALUE_BYTES_MAX ? value.bytes : HTTP_VALUE_BYTES_MAX - 1;
 	for (size_t i = 0; i < bytes; i++) {
 		uint8_t byte = value.base[i];
-		text[i] = byte == '\t' ? ' ' : byte < 0x20 || byte > 0x7e ? '?' : (char)byte;
+		text[i] = (char)(byte >= 0x20 && byte <= 0x7e ? byte : byte == '\t' ? ' ' : '?');
 	}
 	text[bytes] = 0;
 }

@@ -13,13 +13,13 @@
 #include "base/span.h"
 
 /* Limits, each with its reason. */
-#define HTTP_HEAD_BYTES_MAX 32768    /* twice what nginx and Jetty send at most by default */
-#define HTTP_HEADER_COUNT_MAX 128    /* in one head; common servers allow 100 */
-#define HTTP_INTERIM_COUNT_MAX 8     /* 1xx answers before the real one */
+#define HTTP_HEAD_BYTES_MAX 32768      /* twice what nginx and Jetty send at most by default */
+#define HTTP_HEADER_COUNT_MAX 128      /* in one head; common servers allow 100 */
+#define HTTP_INTERIM_COUNT_MAX 8       /* 1xx answers before the real one */
 #define HTTP_CHUNK_LINE_BYTES_MAX 4096 /* size, extensions and CRLF; nobody sends a tenth of it */
 #define HTTP_TRAILER_BYTES_MAX 16384   /* half a head: trailers are rarer and shorter */
-#define HTTP_VALUE_BYTES_MAX 256     /* kept copies of Location and Content-Type are cut here */
-#define HTTP_REQUEST_BYTES_MAX 16384 /* what servers accept for a head, with room for an offset of 8 KB */
+#define HTTP_VALUE_BYTES_MAX 256       /* kept copies of Location and Content-Type are cut here */
+#define HTTP_REQUEST_BYTES_MAX 16384   /* what servers accept for a head, with room for an offset of 8 KB */
 #define HTTP_RETRY_AFTER_SECONDS_MAX 31536000 /* a year; in nanoseconds it adds to any clock */
 
 /* One header line to send. */
@@ -42,18 +42,18 @@ enum http_encoding {
 struct http_response {
 	/* Valid once http_head_done(); copied, so they outlive the input. Of repeated
 	 * lines the first counts. */
-	int status;                  /* 100..999 */
-	int minor_version;           /* 0 or 1 */
-	int keep_alive;              /* the connection may be used again once the body is done */
+	int status;	   /* 100..999 */
+	int minor_version; /* 0 or 1 */
+	int keep_alive;	   /* the connection may be used again once the body is done */
 	int chunked;
-	int64_t content_length;      /* -1: not given */
+	int64_t content_length; /* -1: not given */
 	enum http_encoding encoding;
-	int64_t date_unix;           /* Date header, seconds; -1: none or not a date */
+	int64_t date_unix;	     /* Date header, seconds; -1: none or not a date */
 	int64_t retry_after_seconds; /* Retry-After as seconds from Date/now; -1: none; a past date is 0 */
 	char content_type[HTTP_VALUE_BYTES_MAX]; /* printable ASCII, "" when absent */
-	char location[HTTP_VALUE_BYTES_MAX];     /* likewise */
-	uint64_t body_bytes;         /* body bytes handed out so far */
-	uint64_t head_bytes;         /* where the body begins: all heads, interim ones included */
+	char location[HTTP_VALUE_BYTES_MAX];	 /* likewise */
+	uint64_t body_bytes;			 /* body bytes handed out so far */
+	uint64_t head_bytes;			 /* where the body begins: all heads, interim ones included */
 
 	/* http's own from here */
 	enum fault fault;
@@ -62,12 +62,12 @@ struct http_response {
 	unsigned interim_count;
 	unsigned header_count;
 	int head_done;
-	int line_waits;              /* line[] is a whole header line, unless the next one continues it */
-	uint64_t offset;             /* bytes consumed */
+	int line_waits;	 /* line[] is a whole header line, unless the next one continues it */
+	uint64_t offset; /* bytes consumed */
 	uint64_t fault_offset;
-	uint64_t line_offset;        /* where the line being read began */
-	uint64_t left_bytes;         /* of the body or the chunk */
-	size_t section_left_bytes;   /* until the head, size line or trailer is too large */
+	uint64_t line_offset;	   /* where the line being read began */
+	uint64_t left_bytes;	   /* of the body or the chunk */
+	size_t section_left_bytes; /* until the head, size line or trailer is too large */
 	size_t line_bytes;
 	int64_t now_unix;
 	int64_t retry_after_unix;
@@ -84,8 +84,7 @@ void http_response_begin(struct http_response *response, int64_t now_unix);
  * BROKEN: http_fault(). FULL is never returned: a body span takes its place (STEP_HUNGRY with bytes).
  * When the head is well-formed but its body cannot be read (HTTP_LENGTH, HTTP_ENCODING), http_head_done()
  * is true all the same: the status may say more than the body would have. */
-enum step http_response_push(struct http_response *response, struct cursor_in *in,
-			     struct span *ret_body);
+enum step http_response_push(struct http_response *response, struct cursor_in *in, struct span *ret_body);
 
 /* The transport ended. FAULT_NONE when that legally ends the body (close-delimited) or it was done. */
 enum fault http_response_end(struct http_response *response);
