@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The deflate engine on Intel ISA-L, and the only file that names it. Versions 2.30 to 2.32 are known.
+ * The deflate engine on Intel ISA-L, and the only file that names it. Versions 2.30 to 2.32 are known to
+ * work.
  *
  * ISA-L's own gzip modes are not used: its header parser fails at many splits of the input, and it does not
  * say which half of a trailer was wrong. In raw mode the library has traps of its own, all met here:

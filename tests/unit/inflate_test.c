@@ -377,7 +377,7 @@ static void long_streams_in_random_pieces(void)
 		peer_append_events(&plain, 60000, &seed);
 		peer_append_member(&gzip, plain.base, plain.count, level);
 		for (size_t in = 0; in < 6; in++)
-			for (size_t out = 1; out < 6; out++) {
+			for (size_t out = in == 2 ? 1 : 2; out < 6; out++) {
 				peer_run(&peer, &gzip, sizes[in], sizes[out], &seed);
 				EQ(peer.fault, FAULT_NONE);
 				EQ_BYTES(peer.plain.base, peer.plain.count, plain.base, plain.count);
