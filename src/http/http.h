@@ -19,7 +19,7 @@
 #define HTTP_CHUNK_LINE_BYTES_MAX 4096 /* size, extensions and CRLF; nobody sends a tenth of it */
 #define HTTP_TRAILER_BYTES_MAX 16384   /* half a head: trailers are rarer and shorter */
 #define HTTP_VALUE_BYTES_MAX 256       /* kept copies of Location and Content-Type are cut here */
-#define HTTP_REQUEST_BYTES_MAX 16384   /* what servers accept for a head, with room for an offset of 8 KB */
+#define HTTP_REQUEST_BYTES_MAX 16384   /* what servers accept for a head; an offset of 4 KB fits escaped */
 #define HTTP_RETRY_AFTER_SECONDS_MAX 31536000 /* a year; in nanoseconds it adds to any clock */
 
 /* One header line to send. */
