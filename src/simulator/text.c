@@ -67,24 +67,29 @@ void text_put_number(struct text *text, uint64_t number)
 
 void text_format(struct text *text, const char *format, ...)
 {
-	va_list arguments;
-	va_start(arguments, format);
-	int count = vsnprintf(NULL, 0, format, arguments);
-	va_end(arguments);
-	if (count < 0)
-		return;
-	text_reserve(text, (size_t)count + 1);
-	va_start(arguments, format);
-	vsnprintf(text->base + text->bytes, (size_t)count + 1, format, arguments);
-	va_end(arguments);
-	text->bytes += (size_t)count;
+	/* Most pieces are short: the first try fits. */
+	size_t room = 128;
+	for (int try = 0; try < 2; try++) {
+		text_reserve(text, room);
+		va_list arguments;
+		va_start(arguments, format);
+		int count = vsnprintf(text->base + text->bytes, room, format, arguments);
+		va_end(arguments);
+		if (count < 0)
+			return;
+		if ((size_t)count < room) {
+			text->bytes += (size_t)count;
+			return;
+		}
+		room = (size_t)count + 1;
+	}
 }
 
+/* Letters, digits and "-_.+,()*$!", one bit for each byte below 128. */
 static int percent_literal(unsigned char byte)
 {
-	if ((byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9'))
-		return 1;
-	return byte && strchr("-_.+,()*$!", byte) != NULL;
+	static const uint64_t literal[2] = { 0x03ff7f1200000000, 0x07fffffe87fffffe };
+	return byte < 128 && (literal[byte / 64] >> byte % 64 & 1);
 }
 
 void text_put_percent(struct text *text, const void *bytes, size_t count)

@@ -46,8 +46,8 @@ def hmac_base64(key, message):
 
 
 def authorization(host, path, *, scheme="https", shift_s=0.0, nonce=None, client_token=CLIENT_TOKEN,
-                  client_secret=CLIENT_SECRET, access_token=ACCESS_TOKEN, signed_headers=""):
-    timestamp = time.strftime("%Y%m%dT%H:%M:%S+0000", time.gmtime(time.time() + shift_s))
+                  client_secret=CLIENT_SECRET, access_token=ACCESS_TOKEN, signed_headers="", timestamp=None):
+    timestamp = timestamp or time.strftime("%Y%m%dT%H:%M:%S+0000", time.gmtime(time.time() + shift_s))
     fields = (f"EG1-HMAC-SHA256 client_token={client_token};access_token={access_token};"
               f"timestamp={timestamp};nonce={nonce or uuid.uuid4()};")
     data = "\t".join(["GET", scheme, host.lower(), path, signed_headers, "", fields])

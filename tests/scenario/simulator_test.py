@@ -272,6 +272,26 @@ def test_signatures():
         Page(server.get(path, headers={"Authorization": None}))
 
 
+def test_the_client_signs_as_the_official_vectors():
+    path = os.path.join(os.environ.get("AKAMAI_PROF_SHARED_DATA", ""), "edgegrid-vectors.json")
+    if not os.path.exists(path):
+        raise Skip("no shared data")
+    with open(path) as file:
+        vectors = json.load(file)
+    used = 0
+    for vector in vectors["vectors"] + vectors["derived"]:
+        if vector["method"] != "GET" or "python" not in vector.get("source", "python"):
+            continue
+        used += 1
+        known = {**vectors["credentials"], **vector.get("credentials", {})}
+        got = authorization(known["host"], vector["path_signed"], scheme=known["scheme"], nonce=known["nonce"],
+                            client_token=known["client_token"], client_secret=known["client_secret"],
+                            access_token=known["access_token"], timestamp=known["timestamp"],
+                            signed_headers=vector.get("expected_canonical_headers", ""))
+        equal(got, vector["expected_authorization"], vector["name"])
+    true(used >= 5, f"only {used} vectors")
+
+
 def test_signed_headers():
     with Server("--events", "10", "--headers-to-sign", "X-Test1,X-Test2", plain=True) as server:
         path = target(offset="NULL")
@@ -426,6 +446,15 @@ def test_endless_pool():
         truth = server.truth()
         equal(truth["configs"]["1"]["sha256"], None)
         equal(truth["configs"]["1"]["events_sent"], 30000 + 2500 + 1 + window.total)
+
+
+def test_bounded_pool():
+    # 60 ids share the pool: each has 1,000 different events, and then the same again.
+    ids = ",".join(str(number) for number in range(60))
+    with Server("--event-size", "lean", "--content", "pool", "--events", "2300", "--config-id", ids) as server:
+        feed, _ = drain(server, "7", limit=450)
+        check_truth(server, feed, "7")
+        equal((len(set(feed.lines)), feed.lines[:1000]), (1000, feed.lines[1000:2000]))
 
 
 def test_events_arrive_in_real_time():
