@@ -16,6 +16,7 @@ COUNTER = sys.argv[2]
 FEW, MANY = 5, 45
 HANDSHAKE_ALLOCATIONS_MAX = 1500
 HANDSHAKE_BYTES_MAX = 400_000
+HANDSHAKE_CALLS_NOISE = 4  # numbers with leading zeros make two handshakes differ
 
 
 def allocations(simulator, pages, *arguments):
@@ -37,7 +38,11 @@ def pages_cost(plain, calls_per_page, *arguments):
             few = allocations(simulator, FEW, *arguments)
             many = allocations(simulator, MANY, *arguments)
             print(f"# {FEW} pages: {few[0]} calls, {few[1]} bytes; {MANY} pages: {many[0]} calls, {many[1]} bytes")
-            equal(many[0] - few[0], calls_per_page * (MANY - FEW), "heap calls for the further pages")
+            calls = many[0] - few[0]
+            wanted = calls_per_page * (MANY - FEW)
+            noise = 0 if plain else HANDSHAKE_CALLS_NOISE
+            if not wanted - noise <= calls <= wanted + noise:
+                raise Failure(f"{MANY - FEW} further pages take {calls} heap calls, wanted {wanted}")
 
     return run
 

@@ -74,7 +74,7 @@ static void refuses_what_cannot_be_asked(void)
 	memset(text, ';', CONTROL_OFFSET_BYTES_MAX + 1);
 	begin();
 	expect_failed(FAULT_AKAMAI_PARAMETERS);
-	HAS_TEXT(plan.error_text, "cursor is longer than 8192");
+	HAS_TEXT(plan.error_text, "cursor is longer than 4096");
 	defaults();
 	memset(text, '1', sizeof text - 1);
 	settings.config_id = text;
