@@ -9,7 +9,7 @@
 
 #include "akamai/edgegrid.h"
 
-#define CREDENTIALS_ERROR_BYTES_MAX 1024
+#define CREDENTIALS_ERROR_BYTES_MAX 1024 /* several sentences with paths */
 #define EDGERC_FILE_BYTES_MAX 1048576 /* a hand-written INI file; anything larger is not one */
 
 struct credentials_query {

@@ -108,7 +108,7 @@ char *duration_format(int64_t ns, char text[static DURATION_TEXT_BYTES_MAX])
 	uint64_t value = ns < 0 ? -(uint64_t)ns : (uint64_t)ns;
 	char tail[24];
 	if (value == 0) {
-		strcpy(text, "0s");
+		memcpy(text, "0s", sizeof "0s");
 		return text;
 	}
 	if (value < UINT64_C(1000000000)) {

@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#define DURATION_TEXT_BYTES_MAX 40
+#define DURATION_TEXT_BYTES_MAX 40 /* the longest has 24 characters and a sign */
 
 /* Returns 0 and sets *ret_ns, or -1 when `text` is not a duration or does not fit 63 bits. */
 int duration_parse(const char *text, int64_t *ret_ns);

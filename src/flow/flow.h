@@ -31,7 +31,7 @@
 #define FLOW_PAGE_NS (150 * INT64_C(1000000000))   /* the server cuts after 120 s; later bytes are no page */
 #define FLOW_FIRST_CONTACT_ATTEMPTS 3 /* a host that never answered is more likely misspelt than down */
 #define FLOW_STOP_GRACE_NS (5 * INT64_C(1000000000)) /* to finish the current page after the first signal */
-#define FLOW_TEXT_BYTES_MAX 2048
+#define FLOW_TEXT_BYTES_MAX 2048 /* the server's title, detail and requestId around our own sentence */
 
 enum flow_severity {
 	FLOW_INFO,

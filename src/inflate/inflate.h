@@ -17,7 +17,7 @@
 #include "base/span.h"
 
 /* Limits, each with its reason. */
-#define INFLATE_HEADER_BYTES_MAX 131072   /* FEXTRA alone may be 64 KB; names and comments are as long again */
+#define INFLATE_HEADER_BYTES_MAX 131072   /* FEXTRA alone may be 64 KB; names are as long again */
 #define INFLATE_MEMBER_COUNT_MAX 1048576  /* a member costs table memory traffic; a page has a handful */
 #define INFLATE_PLAIN_BYTES_MAX (UINT64_C(1) << 40) /* per page: 600 000 events of 16 MB would stay under */
 /* Deflate itself yields at most 1032 bytes for one. Input that yields nothing (empty blocks and members, zero

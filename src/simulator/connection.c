@@ -110,7 +110,7 @@ static void address_text(const struct sockaddr_storage *address, char text[stati
 	const void *bytes =
 		address->ss_family == AF_INET6 ? (const void *)&v6->sin6_addr : (const void *)&v4->sin_addr;
 	if (!inet_ntop(address->ss_family, bytes, text, CONNECTION_PEER_BYTES))
-		strcpy(text, "0.0.0.0");
+		memcpy(text, "0.0.0.0", sizeof "0.0.0.0");
 }
 
 static int handshake(struct connection *connection, SSL_CTX *context, BIO_METHOD *method)

@@ -343,7 +343,7 @@ static enum options_result options_check(struct options *options)
 {
 	const char *wrong = NULL;
 	if (options->configs.count == 0)
-		strcpy(options->configs.ids[options->configs.count++], "1");
+		memcpy(options->configs.ids[options->configs.count++], "1", sizeof "1");
 	if (!options->certificate != !options->key)
 		wrong = "--certificate and --key belong together";
 	else if (options->certificate && options->ca_out)

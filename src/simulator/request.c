@@ -58,7 +58,7 @@ static void parameter_take(struct request *request, const char *text, size_t byt
 	}
 	if (name_bytes == 6 && memcmp(text, "offset", 6) == 0) {
 		request->has_offset = 1;
-		strcpy(request->offset, value);
+		memcpy(request->offset, value, sizeof value);
 	} else if (name_bytes == 5 && memcmp(text, "limit", 5) == 0) {
 		request->has_limit = 1;
 		request->limit = number_parse(value);

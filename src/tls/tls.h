@@ -25,7 +25,7 @@
 #define TLS_RECORD_BYTES_MAX (5 + 16384 + 2048)
 /* tls_push() wants this much room in `plain` to be sure to open any record. */
 #define TLS_PLAIN_BYTES_MAX (16384 + 2048)
-#define TLS_ERROR_TEXT_BYTES_MAX 512
+#define TLS_ERROR_TEXT_BYTES_MAX 512 /* a sentence with the names in a certificate */
 
 enum tls_mode {
 	TLS_MODE_AUTO,

@@ -33,7 +33,8 @@ def allocations(simulator, pages, *arguments):
 
 def pages_cost(plain, calls_per_page, *arguments):
     def run():
-        with Simulator(BUILD, "--events", "20000", "--event-size", "lean", "--config-id", "1", plain=plain) as simulator:
+        server = ("--events", "20000", "--event-size", "lean", "--config-id", "1")
+        with Simulator(BUILD, *server, plain=plain) as simulator:
             allocations(simulator, FEW, *arguments)
             few = allocations(simulator, FEW, *arguments)
             many = allocations(simulator, MANY, *arguments)
