@@ -12,12 +12,20 @@
 #include "base/clock.h"
 #include "base/duration.h"
 
+enum { PAUSE_TEXT_BYTES_MAX = DURATION_TEXT_BYTES_MAX + 4 };
+
 /* For a person: no more than milliseconds. */
 static const char *pause_text(const struct plan *plan, struct plan_time now,
-			      char text[static DURATION_TEXT_BYTES_MAX])
+			      char text[static PAUSE_TEXT_BYTES_MAX])
 {
-	int64_t pause_ns = plan->not_before_ns - now.monotonic_ns;
-	return duration_format(pause_ns > 0 ? pause_ns / NS_PER_MS * NS_PER_MS : 0, text);
+	int64_t pause_ms = (plan->not_before_ns - now.monotonic_ns) / NS_PER_MS;
+	char duration[DURATION_TEXT_BYTES_MAX];
+	if (pause_ms <= 0)
+		snprintf(text, PAUSE_TEXT_BYTES_MAX, "at once");
+	else
+		snprintf(text, PAUSE_TEXT_BYTES_MAX, "in %s",
+			 duration_format(pause_ms * NS_PER_MS, duration));
+	return text;
 }
 
 void plan_failed_retry(struct plan *plan, struct plan_time now, enum fault fault, int64_t retry_after_seconds,
@@ -34,8 +42,8 @@ void plan_failed_retry(struct plan *plan, struct plan_time now, enum fault fault
 	plan->failures_in_a_row++;
 	plan_pause(plan, now, plan->failures_in_a_row, least_ns);
 	plan->last_fault = fault;
-	char pause[DURATION_TEXT_BYTES_MAX], what_to_do[128];
-	snprintf(what_to_do, sizeof what_to_do, "Asking again in %s (failure %u in a row).",
+	char pause[PAUSE_TEXT_BYTES_MAX], what_to_do[128];
+	snprintf(what_to_do, sizeof what_to_do, "Asking again %s (failure %u in a row).",
 		 pause_text(plan, now, pause), plan->failures_in_a_row);
 	if (answer->status && answer->status != 200)
 		plan_say_refusal(plan, answer, what_to_do);
@@ -57,9 +65,8 @@ static void truncated(struct plan *plan, struct plan_time now, enum fault fault,
 		plan->resume = PLAN_RESUME_POSITION;
 	if (plan->truncations_in_a_row > 1)
 		plan_pause(plan, now, plan->truncations_in_a_row - 1, 0);
-	char pause[DURATION_TEXT_BYTES_MAX];
-	plan_say(plan,
-		 "%s (after %" PRIu64 " events). Asking for the page again in %s, with limit %" PRId64 ".",
+	char pause[PAUSE_TEXT_BYTES_MAX];
+	plan_say(plan, "%s (after %" PRIu64 " events). Asking for the page again %s, with limit %" PRId64 ".",
 		 fault_sentence(fault), answer->event_lines, pause_text(plan, now, pause), plan->limit);
 }
 
