@@ -10,7 +10,7 @@
 #include "akamai/edgegrid.h"
 
 #define CREDENTIALS_ERROR_BYTES_MAX 1024 /* several sentences with paths */
-#define EDGERC_FILE_BYTES_MAX 1048576 /* a hand-written INI file; anything larger is not one */
+#define EDGERC_FILE_BYTES_MAX 1048576	 /* a hand-written INI file; anything larger is not one */
 
 struct credentials_query {
 	const char *edgerc_path;    /* --edgerc; NULL: $AKAMAI_EDGERC, else ~/.edgerc */

@@ -11,13 +11,13 @@
 
 #include "base/span.h"
 
-#define EDGEGRID_TOKEN_BYTES_MAX 512 /* real ones are under 64 */
-#define EDGEGRID_HOST_BYTES_MAX 256 /* DNS allows 253 */
+#define EDGEGRID_TOKEN_BYTES_MAX 512	      /* real ones are under 64 */
+#define EDGEGRID_HOST_BYTES_MAX 256	      /* DNS allows 253 */
 #define EDGEGRID_AUTHORIZATION_BYTES_MAX 2048 /* two tokens, signature and names */
-#define EDGEGRID_TIMESTAMP_BYTES 24 /* "20140321T19:34:21+0000" and NUL */
-#define EDGEGRID_NONCE_BYTES 37	    /* UUID version 4 and NUL */
-#define EDGEGRID_HEADERS_TO_SIGN_MAX 16 /* more than we send */
-#define EDGEGRID_BODY_BYTES_MAX 131072 /* default max_body: longer bodies are hashed cut */
+#define EDGEGRID_TIMESTAMP_BYTES 24	      /* "20140321T19:34:21+0000" and NUL */
+#define EDGEGRID_NONCE_BYTES 37		      /* UUID version 4 and NUL */
+#define EDGEGRID_HEADERS_TO_SIGN_MAX 16	      /* more than we send */
+#define EDGEGRID_BODY_BYTES_MAX 131072	      /* default max_body: longer bodies are hashed cut */
 
 /* All values NUL-terminated, used as ASCII text exactly as given. */
 struct edgegrid_credentials {

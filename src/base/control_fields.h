@@ -11,7 +11,7 @@
 /* Limits, each with its reason. */
 #define CONTROL_OFFSET_BYTES_MAX                                                                             \
 	4096 /* real tokens are 130 bytes; all escaped it fits a 16 KB request head */
-#define CONTROL_CONTEXT_BYTES_MAX 65536 /* a longer line is not an offset context */
+#define CONTROL_CONTEXT_BYTES_MAX 65536	   /* a longer line is not an offset context */
 #define CONTROL_PROBLEM_TEXT_BYTES_MAX 512 /* a sentence or two; the rest is cut */
 
 /* The last line of a page: {"total":N,"offset":"...","limit":N}, any key order, blanks, quoted integers. */

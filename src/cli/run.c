@@ -36,8 +36,8 @@ uint64_t run_peak_bytes(void)
 	char line[128];
 	FILE *file = fopen("/proc/self/status", "re");
 	while (file && fgets(line, sizeof line, file))
-		if (sscanf(line, "VmHWM: %llu kB", &kib) == 1)
-			break;
+		if (strncmp(line, "VmHWM:", 6) == 0)
+			kib = strtoull(line + 6, NULL, 10);
 	if (file)
 		fclose(file);
 	return kib * 1024;

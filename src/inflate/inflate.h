@@ -17,8 +17,8 @@
 #include "base/span.h"
 
 /* Limits, each with its reason. */
-#define INFLATE_HEADER_BYTES_MAX 131072   /* FEXTRA alone may be 64 KB; names are as long again */
-#define INFLATE_MEMBER_COUNT_MAX 1048576  /* a member costs table memory traffic; a page has a handful */
+#define INFLATE_HEADER_BYTES_MAX 131072	 /* FEXTRA alone may be 64 KB; names are as long again */
+#define INFLATE_MEMBER_COUNT_MAX 1048576 /* a member costs table memory traffic; a page has a handful */
 #define INFLATE_PLAIN_BYTES_MAX (UINT64_C(1) << 40) /* per page: 600 000 events of 16 MB would stay under */
 /* Deflate itself yields at most 1032 bytes for one. Input that yields nothing (empty blocks and members, zero
  * padding) is limited to so many bytes per plain byte, after so many for free: see inflate.c. */
@@ -50,7 +50,7 @@ enum step inflate_push(struct inflate *inflate, struct cursor_in *in, struct cur
 enum fault inflate_end(struct inflate *inflate);
 
 enum fault inflate_fault(const struct inflate *inflate);
-uint64_t inflate_offset(const struct inflate *inflate); /* compressed bytes consumed; if broken: where */
+uint64_t inflate_offset(const struct inflate *inflate);	     /* compressed bytes consumed; if broken: where */
 uint64_t inflate_plain_bytes(const struct inflate *inflate); /* plain bytes produced in this stream */
 uint64_t inflate_members(const struct inflate *inflate);     /* members completed in this stream */
 
