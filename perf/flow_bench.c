@@ -39,7 +39,7 @@ static void rig_open(struct rig *rig)
 		abort();
 	rig->control = control_create();
 	rig->inflate = inflate_create(INFLATE_ENGINE_AUTO, &rig->arena);
-	struct page_tools tools = { scan_kernel_pick(NULL), rig->control, rig->sink, &rig->stage };
+	struct page_tools tools = { scan_kernel_pick(NULL), rig->control, rig->sink, &rig->stage, NULL };
 	rig->page = page_create(&tools, &rig->arena);
 }
 

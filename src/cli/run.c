@@ -28,6 +28,7 @@ static void signals_install(void)
 	sigaction(SIGTERM, &action, NULL);
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigaction(SIGPIPE, &ignore, NULL); /* the sink reports EPIPE with the output's name */
+	sigaction(SIGXFSZ, &ignore, NULL); /* and EFBIG, when ulimit -f is reached */
 }
 
 uint64_t run_peak_bytes(void)

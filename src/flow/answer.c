@@ -298,6 +298,11 @@ void answer_finish(struct stream *stream, enum fault fault, int64_t now_ns)
 	if (stream->head_seen && answer_is_page(stream)) {
 		stream->totals.plain_bytes += page_plain_bytes(stream->page);
 		page_settle(stream->page, committed);
+		if (committed)
+			stream_mark(stream);
+		sink_flush(
+			stream->flow
+				->sink); /* whoever reads the output waits for this page, not for the next */
 		if (now_ns - stream->asked_ns > stream->totals.page_ns_max)
 			stream->totals.page_ns_max = now_ns - stream->asked_ns;
 	}

@@ -121,8 +121,14 @@ static int flow_running(const struct flow *flow)
 
 static void flow_unblock_streams(struct flow *flow, int64_t now_ns)
 {
+	/* First the one whose line is half out: until it is whole, nobody else gets in. */
+	const struct page *turn = flow->turn;
+	for (size_t i = 0; turn && i < flow->stream_count; i++)
+		if (flow->streams[i].page == turn)
+			stream_unblock(&flow->streams[i], now_ns);
 	for (size_t i = 0; i < flow->stream_count; i++)
-		stream_unblock(&flow->streams[i], now_ns);
+		if (flow->streams[i].page != turn)
+			stream_unblock(&flow->streams[i], now_ns);
 }
 
 int flow_run(struct flow *flow, int64_t until_ns)
@@ -179,11 +185,13 @@ void flow_report(const struct flow *flow, size_t stream_index, struct flow_strea
 	ret_report->end_reason = stream->state == STREAM_ENDED ? stream->end_reason : FLOW_RUNNING;
 	ret_report->fault = stream->error_fault;
 	ret_report->error_text = stream->error_text;
-	ret_report->cursor = stream->plan.offset;
 	ret_report->plan = stream->plan.counters;
 	ret_report->events = page_delivered_events(stream->page);
 	ret_report->event_bytes = page_delivered_bytes(stream->page);
-	ret_report->events_uncommitted = page_uncommitted_events(stream->page);
+	const struct stream_mark *safe = stream_safe_mark(stream);
+	ret_report->cursor = safe ? safe->offset : stream->plan.offset;
+	ret_report->events_uncommitted =
+		safe ? ret_report->events - safe->events : page_uncommitted_events(stream->page);
 	ret_report->tls_version = ret_report->tls_cipher = ret_report->tls_mode = "";
 	if (stream->tls) {
 		ret_report->tls_version = tls_version_name(stream->tls);
@@ -234,11 +242,16 @@ static int flow_wait_sink(struct flow *flow)
 int flow_drain(struct flow *flow)
 {
 	stage_enter(flow->stage, STAGE_SINK);
-	/* Lines that a page had no room to hand on when its stream was ended. */
-	for (size_t i = 0; i < flow->stream_count; i++)
-		while (page_drain(flow->streams[i].page) == STEP_FULL)
+	/* Lines that a page had no room to hand on when its stream was ended: first of the page whose turn it
+	 * is. */
+	for (size_t i = 0; i < 2 * flow->stream_count; i++) {
+		struct page *page = flow->streams[i % flow->stream_count].page;
+		if (i < flow->stream_count && page != flow->turn)
+			continue;
+		while (page_drain(page) == STEP_FULL)
 			if (!flow_wait_sink(flow))
 				return 0;
+	}
 	sink_flush(flow->sink);
 	while (!sink_idle(flow->sink))
 		if (!flow_wait_sink(flow))

@@ -81,7 +81,7 @@ struct flow_stream_report {
 	enum flow_end_reason end_reason;
 	enum fault fault;	/* why it failed, or of the last failed attempt */
 	const char *error_text; /* "" when there was no failure */
-	const char *cursor;
+	const char *cursor;	/* whatever lies before it is with the kernel */
 	struct plan_counters plan;
 	uint64_t events;	     /* handed on */
 	uint64_t events_uncommitted; /* of those: behind the cursor's page, would come again in a new run */

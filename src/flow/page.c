@@ -200,10 +200,15 @@ enum step page_drain(struct page *page)
 		return STEP_BROKEN;
 	if (range_is_empty(page->ready))
 		return STEP_HUNGRY;
+	const struct page **turn = page->tools.turn;
+	if (turn && *turn && *turn != page && sink_fault(page->tools.sink) == FAULT_NONE)
+		return STEP_FULL;
 	struct cursor_in lines = { page->window + page->ready.at, page->window + page->ready.end };
 	stage_enter(page->tools.stage, STAGE_SINK);
 	enum step step = sink_push(page->tools.sink, &lines, page->ended);
 	page->ready.at = (size_t)(lines.next - page->window);
+	if (turn)
+		*turn = step == STEP_FULL ? page : NULL;
 	if (step == STEP_BROKEN) {
 		page->fault = sink_fault(page->tools.sink);
 		return STEP_BROKEN;
@@ -300,25 +305,27 @@ enum step page_filled(struct page *page, size_t bytes)
 	return page_work(page);
 }
 
-/* Moves what must stay (the last line handed on, the line held back, the open line) to the front. */
+static struct range page_move(struct page *page, struct range range, size_t to)
+{
+	size_t bytes = range.end - range.at;
+	if (bytes && to != range.at)
+		memmove(page->window + to, page->window + range.at, bytes);
+	return (struct range){ to, to + bytes };
+}
+
+/* Moves what must stay (the last line handed on, the line held back, the open line) to the front, one behind
+ * the other: any number of blank lines may lie between. */
 static void page_wrap(struct page *page)
 {
-	size_t keep = page->open_at;
-	if (!range_is_empty(page->held) && page->held.at < keep)
-		keep = page->held.at;
-	if (!range_is_empty(page->last) && page->last.at < keep)
-		keep = page->last.at;
-	if (keep == 0)
-		return;
-	memmove(page->window, page->window + keep, page->filled - keep);
-	page->window_offset += keep;
-	page->filled -= keep;
-	page->scanned -= keep;
-	page->open_at -= keep;
-	if (!range_is_empty(page->held))
-		page->held = (struct range){ page->held.at - keep, page->held.end - keep };
-	if (!range_is_empty(page->last))
-		page->last = (struct range){ page->last.at - keep, page->last.end - keep };
+	size_t open_at = page->open_at;
+	page->last = page_move(page, page->last, 0);
+	page->held = page_move(page, page->held, page->last.end);
+	struct range open = page_move(page, (struct range){ open_at, page->filled }, page->held.end);
+	size_t gone = open_at - open.at;
+	page->open_at = open.at;
+	page->filled -= gone;
+	page->scanned -= gone;
+	page->window_offset += gone;
 	if (page->high_water > 2 * PAGE_WINDOW_BYTES && page->filled < PAGE_WINDOW_BYTES) {
 		/* A very long line has passed: give its memory back. */
 		madvise(page->window + PAGE_WINDOW_BYTES, PAGE_CAPACITY_BYTES - PAGE_WINDOW_BYTES,

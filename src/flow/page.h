@@ -48,14 +48,17 @@ enum page_skip_state {
 	PAGE_SKIP_MISMATCH,
 };
 
+struct page; /* opaque; lives in the arena */
+
 struct page_tools {
 	const struct scan_kernel *kernel;
 	struct control *control;
 	struct sink *sink;
 	struct stage_slot *stage;
+	/* Shared by all pages on one sink: the page of which the sink has taken half a line, so that no other
+	 * may come between. NULL: there is only one page. */
+	const struct page **turn;
 };
-
-struct page; /* opaque; lives in the arena */
 
 /* Address space that page_create() takes from the arena. */
 size_t page_bytes_needed(void);

@@ -42,7 +42,11 @@ void stream_init(struct stream *stream, struct flow *flow, const char *config_id
 {
 	struct arena *arena = &flow->arena;
 	struct page_tools tools = {
-		.kernel = flow->kernel, .control = flow->control, .sink = flow->sink, .stage = flow->stage
+		.kernel = flow->kernel,
+		.control = flow->control,
+		.sink = flow->sink,
+		.stage = flow->stage,
+		.turn = &flow->turn,
 	};
 	stream->flow = flow;
 	stream->config_id = config_id;
@@ -67,7 +71,33 @@ void stream_init(struct stream *stream, struct flow *flow, const char *config_id
 		settings.random = random_below;
 	struct plan_time now = { clock_monotonic_ns(), clock_unix_ns() };
 	plan_begin(&stream->plan, &settings, now);
+	memcpy(stream->written.offset, stream->plan.offset, sizeof stream->written.offset);
 	stream_tell_plan_notice(stream);
+}
+
+void stream_mark(struct stream *stream)
+{
+	const struct sink *sink = stream->flow->sink;
+	stream->newest_sink_bytes = sink_bytes_accepted(sink);
+	if (stream->is_waiting && sink_bytes_written(sink) >= stream->waiting.sink_bytes) {
+		stream->written = stream->waiting;
+		stream->is_waiting = 0;
+	}
+	if (stream->is_waiting)
+		return;
+	stream->is_waiting = 1;
+	stream->waiting.sink_bytes = stream->newest_sink_bytes;
+	stream->waiting.events = page_delivered_events(stream->page) - page_uncommitted_events(stream->page);
+	memcpy(stream->waiting.offset, stream->plan.offset, sizeof stream->waiting.offset);
+}
+
+const struct stream_mark *stream_safe_mark(const struct stream *stream)
+{
+	uint64_t written_bytes = sink_bytes_written(stream->flow->sink);
+	if (written_bytes >= stream->newest_sink_bytes)
+		return NULL;
+	return stream->is_waiting && written_bytes >= stream->waiting.sink_bytes ? &stream->waiting
+										 : &stream->written;
 }
 
 void stream_end(struct stream *stream, enum flow_end_reason reason)
@@ -197,6 +227,7 @@ static void stream_pump(struct stream *stream, int64_t now_ns)
 		return;
 	case PUMP_BLOCKED:
 		stream->blocked = 1;
+		stream->blocked_ns = now_ns;
 		return;
 	case PUMP_OVER:
 		if (stream->transport_over && stream_retry_stale(stream, now_ns))
@@ -212,6 +243,7 @@ void stream_unblock(struct stream *stream, int64_t now_ns)
 		return;
 	stream->blocked = 0;
 	stream->wake_ns = now_ns + stream->flow->settings.stall_ns;
+	stream->page_end_ns += now_ns - stream->blocked_ns; /* our reader's slowness is not the server's */
 	stream_pump(stream, now_ns);
 }
 
@@ -244,6 +276,9 @@ void stream_completed(struct stream *stream, struct ring_operation *operation, i
 		connection_connected(stream, now_ns);
 	} else if (operation == &stream->receiving) {
 		stream_received(stream, now_ns);
+	} else if (stream->blocked) {
+		return; /* the answer is here already; its lines that the sink has no room for must not be
+			   dropped */
 	} else if (operation->result < 0) {
 		if (stream_retry_stale(stream, now_ns))
 			return;

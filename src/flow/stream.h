@@ -21,6 +21,13 @@ enum stream_state {
 	STREAM_ENDED,
 };
 
+/* A committed offset, and how much the sink must have written until nothing before it can be lost. */
+struct stream_mark {
+	uint64_t sink_bytes;
+	uint64_t events; /* handed on, up to this offset */
+	char offset[CONTROL_OFFSET_BYTES_MAX + 1];
+};
+
 struct stream {
 	struct flow *flow;
 	const char *config_id;
@@ -58,12 +65,18 @@ struct stream {
 	struct page *page;
 	struct plan plan;
 	struct plan_ask ask;
+	/* What the cursor may be while lines are on their way to the output: `written` is safe, `waiting`
+	 * will be, and the plan's own offset is safe when the sink has written `newest_sink_bytes`. */
+	struct stream_mark written, waiting;
+	int is_waiting;
+	uint64_t newest_sink_bytes;
 	struct control_problem answer_problem;
 	int head_seen;
 	int body_over;	    /* HTTP says that the body is complete */
 	int transport_over; /* no more bytes will come on this connection */
 	int plain_over;	    /* and TLS has given all that it had */
 	int blocked;	    /* the sink is behind */
+	int64_t blocked_ns; /* since then */
 	enum fault transport_fault;
 
 	char error_text[2 * FLOW_TEXT_BYTES_MAX]; /* the plan's sentence and our detail */
@@ -82,6 +95,11 @@ void stream_unblock(struct stream *stream, int64_t now_ns);
 void stream_end(struct stream *stream, enum flow_end_reason reason);
 /* When stream_advance() must be called at the latest. */
 int64_t stream_deadline_ns(const struct stream *stream);
+
+/* After each committed page: keeps its offset until its lines are written. */
+void stream_mark(struct stream *stream);
+/* The newest offset behind which every line is with the kernel. NULL: the plan's. */
+const struct stream_mark *stream_safe_mark(const struct stream *stream);
 
 /* connection.c */
 void connection_open(struct stream *stream, int64_t now_ns);

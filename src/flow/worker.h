@@ -23,6 +23,7 @@ struct flow {
 	int64_t budget_end_ns;	 /* INT64_MAX: none */
 	int64_t duration_end_ns; /* INT64_MAX: none */
 	int stops;		 /* flow_stop() calls */
+	const struct page *turn; /* see struct page_tools */
 	size_t stream_count;
 	struct stream *streams;
 };

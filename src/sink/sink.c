@@ -235,6 +235,14 @@ uint64_t sink_bytes_written(const struct sink *sink)
 	return sink->bytes_written;
 }
 
+uint64_t sink_bytes_accepted(const struct sink *sink)
+{
+	uint64_t bytes = sink->bytes_written + sink->filled_bytes;
+	for (unsigned i = 0; i < sink->sealed_count; i++)
+		bytes += sink->sealed_bytes[(sink->oldest + i) % SINK_BUFFER_COUNT];
+	return bytes;
+}
+
 void sink_close(struct sink *sink)
 {
 	if (!sink)

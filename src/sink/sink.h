@@ -62,6 +62,9 @@ int sink_idle(const struct sink *sink);
 enum fault sink_fault(const struct sink *sink);
 const char *sink_error_text(const struct sink *sink); /* names output and errno's meaning */
 uint64_t sink_bytes_written(const struct sink *sink);
+/* Those and what is still to be written: when sink_bytes_written() has reached this figure, all lines that
+ * were pushed until now are with the kernel. */
+uint64_t sink_bytes_accepted(const struct sink *sink);
 
 /* Closes the output (not stdout). Accepts NULL. Pending writes must be done or cancelled before. */
 void sink_close(struct sink *sink);

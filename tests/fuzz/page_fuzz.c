@@ -36,7 +36,7 @@ static void rig_open(struct rig *rig)
 	HOLDS(ring_open(&ring_options, &rig->arena, &rig->ring, &report) == 0);
 	HOLDS(sink_open(&sink_options, rig->ring, &rig->arena, &rig->sink, error) == FAULT_NONE);
 	rig->control = control_create();
-	struct page_tools tools = { scan_kernel_pick(NULL), rig->control, rig->sink, &rig->stage };
+	struct page_tools tools = { scan_kernel_pick(NULL), rig->control, rig->sink, &rig->stage, NULL };
 	rig->page = page_create(&tools, &rig->arena);
 }
 
