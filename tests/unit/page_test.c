@@ -48,7 +48,8 @@ static struct bench bench_open(void)
 
 static void bench_page(struct bench *bench)
 {
-	struct page_tools tools = { scan_kernel_pick(NULL), bench->control, bench->sink, &bench->stage, NULL };
+	struct page_tools tools = { scan_kernel_pick(NULL), bench->control, bench->sink, &bench->stage,
+				    NULL };
 	bench->page = page_create(&tools, &bench->arena);
 }
 
