@@ -3,6 +3,7 @@
  * akamai-prof and akamai-direct-prof: one executable, told apart by its name.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdio.h>
@@ -85,8 +86,19 @@ static int main_command(int argc, char **argv)
 	return 2;
 }
 
+/* A standard descriptor that the caller closed would go to the next file or socket, and messages into it.
+ * What takes its place cannot be written (or read): a use of it is an error, not a loss. */
+static void standard_descriptors_keep(void)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+		    open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) < 0)
+			return;
+}
+
 int main(int argc, char **argv)
 {
+	standard_descriptors_keep();
 	const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
 	name = name ? name + 1 : argc > 0 ? argv[0] : "";
 	if (strcmp(name, "akamai-direct-prof") == 0)

@@ -153,7 +153,8 @@ static struct json_object *record_document(const struct run *run, int exit_statu
 	add_text(document, "program", "akamai-direct-prof");
 	add_text(document, "program_version", AKAMAI_PROF_VERSION);
 	add_number(document, "start_unix", (uint64_t)(run->start_unix_ns / NS_PER_SECOND));
-	json_object_object_add(document, "exit_status", json_object_new_int(exit_status));
+	json_object_object_add(document, "exit_status",
+			       exit_status == RECORD_RUNNING ? NULL : json_object_new_int(exit_status));
 	json_object_object_add(document, "configuration", record_configuration(run->settings));
 	add_seconds(totals_object, "elapsed_seconds", run->end_ns - run->start_ns);
 	add_number(totals_object, "requests", totals.requests);
@@ -216,20 +217,33 @@ static int text_write(const char *path, const char *text)
 	return code;
 }
 
+int record_folder(const struct settings *settings, char error[static SETTINGS_ERROR_BYTES_MAX])
+{
+	int code = folder_make(settings->out);
+	if (!code && access(settings->out, W_OK | X_OK) < 0)
+		code = -errno;
+	if (code)
+		snprintf(error, SETTINGS_ERROR_BYTES_MAX,
+			 "cannot write run.json to %.1000s: %s; name another folder with -out", settings->out,
+			 strerror(-code));
+	return code;
+}
+
 int record_write(const struct run *run, int exit_status, char error[static SETTINGS_ERROR_BYTES_MAX])
 {
 	struct json_object *document = record_document(run, exit_status);
 	const char *text = json_object_to_json_string_ext(document, RECORD_FLAGS);
 	char path[4200];
 	snprintf(path, sizeof path, "%s/run.json", run->settings->out);
-	int code = folder_make(run->settings->out);
-	if (!code)
-		code = text_write(path, text);
+	int code = text_write(path, text);
 	if (code)
 		snprintf(error, SETTINGS_ERROR_BYTES_MAX,
 			 "cannot write %.1000s: %s; name another folder with -out", path, strerror(-code));
-	if (run->settings->json)
-		puts(text);
+	if (run->settings->json && exit_status != RECORD_RUNNING && (puts(text) < 0 || fflush(stdout) != 0)) {
+		code = -errno;
+		snprintf(error, SETTINGS_ERROR_BYTES_MAX, "standard output cannot be written: %s",
+			 strerror(errno));
+	}
 	json_object_put(document);
 	return code;
 }

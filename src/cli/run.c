@@ -100,6 +100,19 @@ static int run_signals(struct run *run)
 	return run->stops;
 }
 
+/* Writes run.json now and then, so that whoever is killed leaves a cursor. */
+static void run_record(struct run *run, int64_t now_ns)
+{
+	char error[SETTINGS_ERROR_BYTES_MAX];
+	if (now_ns - run->recorded_ns < RECORD_EVERY_NS)
+		return;
+	run->recorded_ns = run->end_ns = now_ns;
+	if (record_write(run, RECORD_RUNNING, error) < 0) {
+		progress_clear(run);
+		fprintf(stderr, "warning: %s\n", error);
+	}
+}
+
 static void run_loop(struct run *run)
 {
 	const char *sink_text;
@@ -110,10 +123,13 @@ static void run_loop(struct run *run)
 		run_sample(run, now_ns);
 		run_signals(run);
 		progress_show(run, now_ns);
+		run_record(run, now_ns);
 	} while (running);
-	while (!flow_drain(run->flow) && flow_sink_fault(run->flow, &sink_text) == FAULT_NONE)
+	while (!flow_drain(run->flow) && flow_sink_fault(run->flow, &sink_text) == FAULT_NONE) {
 		if (run_signals(run) > 1)
 			break;
+		run_record(run, clock_monotonic_ns());
+	}
 	run->end_ns = clock_monotonic_ns();
 	run_sample(run, run->end_ns + run->sample_every_ns); /* the last one is always there */
 	if (run->sample_count)
@@ -256,10 +272,9 @@ static int run_collect(const struct settings *settings)
 	run->sample_every_ns = NS_PER_SECOND;
 	run->start_unix_ns = clock_unix_ns();
 	run->start_cpu_ns = clock_process_cpu_ns();
-	run->start_ns = run->shown_ns = clock_monotonic_ns();
+	run->start_ns = run->shown_ns = run->recorded_ns = clock_monotonic_ns();
 	int status = 1;
-	run->flow = flow_create(&flow_settings, error);
-	if (!run->flow) {
+	if (record_folder(settings, error) < 0 || !(run->flow = flow_create(&flow_settings, error))) {
 		fprintf(stderr, "akamai-direct-prof: %s\n", error);
 	} else {
 		signals_install();

@@ -38,6 +38,7 @@ struct run {
 	uint64_t notices;
 	size_t sample_count;
 	int64_t sample_every_ns;
+	int64_t recorded_ns; /* when run.json was written last */
 	struct run_sample samples[RUN_SAMPLES_MAX];
 };
 
@@ -61,7 +62,11 @@ void summary_print(const struct run *run, FILE *out);
 /* The two closing lines, last on stderr. */
 void summary_closing_lines(const struct run *run, FILE *out);
 
-/* record.c: run.json, and the same document on stdout for --json. 0, or -errno with the path in `error`. */
+/* record.c: creates the -out folder and looks whether it can be written. 0, or -errno with a sentence. */
+int record_folder(const struct settings *settings, char error[static SETTINGS_ERROR_BYTES_MAX]);
+/* run.json, and the same document on stdout for --json. 0, or -errno with a sentence. */
+#define RECORD_RUNNING (-1) /* in place of the exit status: not over yet, nothing goes to stdout */
+#define RECORD_EVERY_NS (10 * INT64_C(1000000000)) /* so much of its own work a killed run does twice */
 int record_write(const struct run *run, int exit_status, char error[static SETTINGS_ERROR_BYTES_MAX]);
 
 /* "drained", "budget" ... as run.json names them. */

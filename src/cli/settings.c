@@ -284,6 +284,8 @@ static int settings_durations(struct settings *settings, char *error)
 
 static int settings_sink(struct settings *settings, char *error)
 {
+	if (!settings->out[0])
+		return settings_error(error, "-out names no folder; -out . is this one");
 	if (sink_parse(settings->sink, &settings->sink_options) < 0)
 		return settings_error(error, "-sink is null, stdout or file:PATH, not \"%s\"",
 				      settings->sink);

@@ -285,7 +285,8 @@ void answer_finish(struct stream *stream, enum fault fault, int64_t now_ns)
 	answer_tell(stream, fault, &answer);
 	int reusable = stream->head_seen && stream->body_over && stream->response.keep_alive &&
 		       !stream->transport_over && cursor_in_bytes(&stream->plain_in) == 0 &&
-		       cursor_in_bytes(&stream->cipher_in) == 0 && fault == FAULT_NONE;
+		       cursor_in_bytes(&stream->cipher_in) == 0 && fault == FAULT_NONE &&
+		       stream->request_at == stream->request_bytes; /* answered before it was asked */
 
 	stage_enter(stream->flow->stage, STAGE_PROGRAM);
 	struct plan_time now = { .monotonic_ns = now_ns, .unix_ns = clock_unix_ns() };
@@ -326,6 +327,10 @@ void answer_finish(struct stream *stream, enum fault fault, int64_t now_ns)
 	int hopeless = !stream->contacted && fault != FAULT_NONE &&
 		       ++stream->contact_failures >= FLOW_FIRST_CONTACT_ATTEMPTS;
 	if (hopeless) {
+		snprintf(stream->error_text, sizeof stream->error_text,
+			 "configId %s: %s%s%s%s; no answer in %d attempts", stream->config_id,
+			 fault_sentence(said), stream->detail[0] ? " (" : "", stream->detail,
+			 stream->detail[0] ? ")" : "", FLOW_FIRST_CONTACT_ATTEMPTS);
 		stream_end(stream, FLOW_END_FAILED);
 		return;
 	}

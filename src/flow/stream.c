@@ -147,6 +147,12 @@ static void stream_ask(struct stream *stream, int64_t now_ns)
 		stream_end(stream, FLOW_END_BUDGET);
 		return;
 	}
+	if (sink_fault(flow->sink) != FAULT_NONE) {
+		stream->error_fault = sink_fault(flow->sink);
+		snprintf(stream->error_text, sizeof stream->error_text, "%s", sink_error_text(flow->sink));
+		stream_end(stream, FLOW_END_FAILED);
+		return;
+	}
 	stage_enter(flow->stage, STAGE_PROGRAM);
 	struct plan_time now = { now_ns, clock_unix_ns() };
 	plan_next(&stream->plan, now, &stream->ask);

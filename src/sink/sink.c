@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -71,6 +72,22 @@ static void error_name(int error, char *text, size_t text_bytes)
 	snprintf(text, text_bytes, "%s (%s)", meaning ? meaning : "unknown error", name ? name : "?");
 }
 
+/* A former run that was killed, or a full disk, may have cut the last line. */
+static int file_ends_within_line(const char *path, int output_fd)
+{
+	struct stat status;
+	char byte = '\n';
+	if (fstat(output_fd, &status) < 0 || !S_ISREG(status.st_mode) || status.st_size == 0)
+		return 0;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0; /* it may be written but not read: nothing to be known */
+	if (pread(fd, &byte, 1, status.st_size - 1) != 1)
+		byte = '\n';
+	close(fd);
+	return byte != '\n';
+}
+
 enum fault sink_open(const struct sink_options *options, struct ring *ring, struct arena *arena,
 		     struct sink **ret_sink, char error[static SINK_ERROR_BYTES_MAX])
 {
@@ -93,6 +110,10 @@ enum fault sink_open(const struct sink_options *options, struct ring *ring, stru
 	sink->escape.run = escape_run_avx512();
 	if (options->kind != SINK_NULL)
 		sink->buffers = arena_take(arena, (size_t)SINK_BUFFER_COUNT * SINK_BUFFER_BYTES, 4096);
+	if (options->kind == SINK_FILE && file_ends_within_line(options->path, fd)) {
+		sink->buffers[0] = '\n';
+		sink->filled_bytes = 1;
+	}
 	*ret_sink = sink;
 	return FAULT_NONE;
 }

@@ -32,7 +32,7 @@ enum sink_format {
 struct sink_options {
 	enum sink_kind kind;
 	enum sink_format format;
-	const char *path; /* FILE: appended to, created with mode 0600; kept */
+	const char *path; /* FILE: appended to (behind a line that was cut, on a new line), mode 0600; kept */
 	int output_fd;	  /* STDOUT: the descriptor, normally 1 */
 };
 

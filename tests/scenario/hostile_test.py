@@ -52,6 +52,7 @@ class Server:
         self.handler = handler
         self.targets = []
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=200)
+        self.port = self.socket.getsockname()[1]
         self.folder = tempfile.mkdtemp(prefix="akamai-prof-hostile-")
         threading.Thread(target=self.accept, daemon=True).start()
 
@@ -91,9 +92,8 @@ class Server:
         return os.path.join(self.folder, name)
 
     def command(self, *arguments):
-        port = self.socket.getsockname()[1]
-        return [os.path.join(BUILD, "akamai-direct-prof"), "-url", f"http://127.0.0.1:{port}/siem/v1", "-no-profile",
-                "-duration", "40s", "-backoff", "20ms", "-out", self.path("out"), *arguments]
+        url = f"http://127.0.0.1:{self.port}/siem/v1"
+        return [os.path.join(BUILD, "akamai-direct-prof"), "-url", url, "-no-profile", "-duration", "40s", "-backoff", "20ms", "-out", self.path("out"), *arguments]
 
     def environment(self):
         base = {"PATH": os.environ["PATH"], "YAEGI_HTTP_CLIENT_TOKEN": "akab-token",
@@ -214,6 +214,104 @@ def test_follow_hands_on_at_once():
         process.terminate()
         process.stdout.read()
         equal(process.wait(timeout=60), 0, "the exit status")
+
+
+SMALL = {"": page_of([event(n) for n in range(50)], "1"), "1": page_of([], "1")}
+ALL_OF_SMALL = b"".join(event(n) + b"\n" for n in range(50))
+
+
+@test
+def test_closed_standard_descriptors():
+    """What is said to nobody must not land in the events' file, and events for nobody are an error."""
+    with Server(feed(SMALL)) as server:
+        for closed in ((1,), (2,), (0, 2), (0, 1, 2)):
+            output = server.path("events" + "".join(map(str, closed)))
+            # A shell closes descriptors before it executes; subprocess would need them itself.
+            script = "exec \"$@\" " + " ".join(f"{fd}>&-" for fd in closed)
+            process = subprocess.run(["sh", "-c", script, "sh", *server.command("-sink", "file:" + output)],
+                                     env=server.environment(), check=False, timeout=60, capture_output=True)
+            equal(process.returncode, 0, f"the exit status with {closed} closed")
+            with open(output, "rb") as file:
+                equal(file.read(), ALL_OF_SMALL, f"the events with {closed} closed")
+        for arguments in (["-sink", "stdout"], ["-json"]):
+            process = subprocess.run(["sh", "-c", "exec \"$@\" >&-", "sh", *server.command(*arguments)],
+                                     env=server.environment(), check=False, timeout=60, capture_output=True)
+            equal(process.returncode, 1, f"the exit status with {arguments} to a closed stdout")
+            contains(process.stderr.decode(), "standard output cannot be written")
+
+
+@test
+def test_json_on_a_full_disk():
+    with Server(feed(SMALL)) as server, open("/dev/full", "wb") as full:
+        status, _, stderr = server.run("-json", stdout=full)
+        equal(status, 1, "the exit status")
+        contains(stderr, "standard output cannot be written: No space left")
+
+
+@test
+def test_out_folder_is_looked_at_first():
+    """A run of a day must not find out at its end that it cannot write its record."""
+    with Server(feed(SMALL)) as server:
+        status, _, stderr = server.run("-out", "/proc/no-such-folder")
+        equal(status, 1, "the exit status")
+        contains(stderr, "-out")
+        equal(server.targets, [], "the requests")
+        status, _, stderr = server.run("-out", "")
+        equal(status, 2, "the exit status")
+        contains(stderr, "-out names no folder")
+
+
+@test
+def test_nobody_there():
+    """The last sentence promises no further attempt."""
+    with Server(feed(SMALL)) as server:
+        server.socket.shutdown(socket.SHUT_RDWR)
+        status, _, stderr = server.run("-quiet")
+        equal(status, 1, "the exit status")
+        contains(stderr.splitlines()[-3], "cannot connect (Connection refused); no answer in 3 attempts")
+
+
+@test
+def test_file_that_ends_within_a_line():
+    """What a killed run left half must not swallow the first event of the next."""
+    with Server(feed(SMALL)) as server:
+        output = server.path("events")
+        with open(output, "wb") as file:
+            file.write(b'{"cut": "in the mid')
+        equal(server.run("-sink", "file:" + output)[0], 0, "the exit status")
+        with open(output, "rb") as file:
+            equal(file.read(), b'{"cut": "in the mid\n' + ALL_OF_SMALL, "the file")
+
+
+@test
+def test_killed_and_started_again():
+    """run.json is written meanwhile: from its cursor on nothing is missing."""
+    total = 60
+
+    def handle(connection, target):
+        found = re.search(r"offset=([^&]*)", target)
+        number = int(found.group(1)) if found else 0
+        time.sleep(0.3)
+        lines = [event(number * 10 + k) for k in range(10)] if number < total else []
+        connection.sendall(answer(page_of(lines, str(min(number + 1, total)))))
+
+    with Server(handle) as server:
+        output = server.path("events")
+        process = server.start("-sink", "file:" + output, stderr=subprocess.DEVNULL)
+        time.sleep(11.5)
+        process.kill()
+        process.communicate()
+        record = server.record()
+        equal((record["exit_status"], record["streams"][0]["end_reason"]), (None, "running"), "the state in run.json")
+        cursor = record["streams"][0]["cursor"]
+        at_least(int(cursor), 10, "the cursor")
+        with open(output, "rb") as file:
+            before = {json.loads(line)["number"] for line in file.read().split(b"\n")[:-1]}
+        at_least(len(before), int(cursor) * 10, "the events that the cursor stands for")
+        equal(server.run("-cursor", cursor, "-sink", "file:" + output)[0], 0, "the exit status")
+        with open(output, "rb") as file:
+            after = {json.loads(line)["number"] for line in file.read().splitlines()}
+        equal(after, set(range(total * 10)), "all events")
 
 
 main(TESTS, sys.argv[2] if len(sys.argv) > 2 else None)
