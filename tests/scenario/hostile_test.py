@@ -93,7 +93,8 @@ class Server:
 
     def command(self, *arguments):
         url = f"http://127.0.0.1:{self.port}/siem/v1"
-        return [os.path.join(BUILD, "akamai-direct-prof"), "-url", url, "-no-profile", "-duration", "40s", "-backoff", "20ms", "-out", self.path("out"), *arguments]
+        return [os.path.join(BUILD, "akamai-direct-prof"), "-url", url, "-no-profile", "-duration", "40s",
+                "-backoff", "20ms", "-out", self.path("out"), *arguments]
 
     def environment(self):
         base = {"PATH": os.environ["PATH"], "YAEGI_HTTP_CLIENT_TOKEN": "akab-token",
