@@ -37,6 +37,7 @@ static void isal_begin(void *opaque)
 static size_t isal_buffered_bytes(const struct inflate_state *state, uint8_t bytes[ENGINE_AHEAD_BYTES_MAX])
 {
 	size_t bits = state->read_in_length > 0 ? (size_t)state->read_in_length : 0;
+	CHECK_LE(bits, 8 * sizeof state->read_in);
 	uint64_t buffer = bits % 8 ? state->read_in >> bits % 8 : state->read_in;
 	for (size_t i = 0; i < bits / 8; i++)
 		bytes[i] = (uint8_t)(buffer >> 8 * i);
