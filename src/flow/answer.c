@@ -34,24 +34,22 @@ static int answer_is_page(const struct stream *stream)
 	return stream->response.status == 200;
 }
 
-/* Where decoded body bytes go: the page, or the buffer for an error's body (whose excess is dropped). */
-static struct cursor_out answer_room(struct stream *stream, uint8_t scratch[static 4096])
+/* Where decoded body bytes go: the page, or the buffer for an error's body. */
+static struct cursor_out answer_room(struct stream *stream)
 {
 	if (answer_is_page(stream))
 		return page_room(stream->page);
-	if (stream->problem_bytes < FLOW_PROBLEM_BYTES)
-		return (struct cursor_out){ stream->problem + stream->problem_bytes,
-					    stream->problem + FLOW_PROBLEM_BYTES };
-	return (struct cursor_out){ scratch, scratch + 4096 };
+	return (struct cursor_out){ stream->problem + stream->problem_bytes,
+				    stream->problem + FLOW_PROBLEM_BYTES };
 }
 
-static enum step answer_filled(struct stream *stream, const uint8_t *base, size_t bytes)
+/* BROKEN ends an error's body that is longer than anybody reads: it may have no end. */
+static enum step answer_filled(struct stream *stream, size_t bytes)
 {
 	if (answer_is_page(stream))
 		return page_filled(stream->page, bytes);
-	if (base == stream->problem + stream->problem_bytes)
-		stream->problem_bytes += bytes;
-	return STEP_HUNGRY;
+	stream->problem_bytes += bytes;
+	return stream->problem_bytes < FLOW_PROBLEM_BYTES ? STEP_HUNGRY : STEP_BROKEN;
 }
 
 /* Copies identity bodies, inflates the others. */
@@ -74,17 +72,15 @@ static enum step answer_decode(struct stream *stream, struct cursor_out *room)
 /* Body bytes into the page, as far as the sink allows. HUNGRY: all are in. FULL: blocked. BROKEN. */
 static enum step answer_body(struct stream *stream)
 {
-	uint8_t scratch[4096];
 	for (;;) {
-		if (answer_is_page(stream)) {
-			enum step drained = page_filled(stream->page, 0);
-			if (drained != STEP_HUNGRY)
-				return drained;
-		}
-		struct cursor_out room = answer_room(stream, scratch);
-		const uint8_t *base = room.next;
+		/* First what an earlier call left to do. */
+		enum step before = answer_filled(stream, 0);
+		if (before != STEP_HUNGRY)
+			return before;
+		struct cursor_out room = answer_room(stream);
+		const uint8_t *from = room.next;
 		enum step decoded = answer_decode(stream, &room);
-		enum step filled = answer_filled(stream, base, (size_t)(room.next - base));
+		enum step filled = answer_filled(stream, (size_t)(room.next - from));
 		/* What is already decoded reaches the sink first; damage is sticky and seen again after that.
 		 */
 		if (filled != STEP_HUNGRY)

@@ -228,12 +228,14 @@ const char *flow_scan_name(const struct flow *flow)
 	return flow->kernel->name;
 }
 
-/* One of the sink's writes. 0: none came in time, or there is no more hope. */
+/* One of the sink's writes. 0: none came in time, or there is no more hope. Whoever wants to end at once gets
+ * what the output takes without waiting. */
 static int flow_wait_sink(struct flow *flow)
 {
-	if (sink_fault(flow->sink) != FAULT_NONE || flow->stops > 1)
+	if (sink_fault(flow->sink) != FAULT_NONE)
 		return 0;
-	struct ring_operation *operation = ring_wait(flow->ring, clock_monotonic_ns() + NS_PER_SECOND);
+	int64_t until_ns = flow->stops > 1 ? 0 : clock_monotonic_ns() + NS_PER_SECOND;
+	struct ring_operation *operation = ring_wait(flow->ring, until_ns);
 	if (operation)
 		sink_completed(flow->sink, operation);
 	return operation != NULL;

@@ -446,7 +446,9 @@ uint64_t page_delivered_bytes(const struct page *page)
 
 uint64_t page_uncommitted_events(const struct page *page)
 {
-	return page->position_lines;
+	/* Once settled, lines that the sink had no room for are counted already. */
+	uint64_t ready = page->ready_events;
+	return page->position_lines > ready ? page->position_lines - ready : 0;
 }
 
 int page_has_anchor(const struct page *page)

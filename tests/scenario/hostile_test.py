@@ -315,4 +315,49 @@ def test_killed_and_started_again():
         equal(after, set(range(total * 10)), "all events")
 
 
+@test
+def test_error_body_without_end():
+    """The status is known and its text cut: nothing more is waited for."""
+
+    def handle(connection, target):
+        if len(server.targets) > 1:
+            connection.sendall(answer(page_of([], "end")))
+            return
+        connection.sendall(b"HTTP/1.1 503 Busy\r\n\r\n" + b"x" * 1_000_000)
+        time.sleep(30)
+
+    with Server(handle) as server:
+        status, _, stderr = server.run("-duration", "20s")
+        equal(status, 0, "the exit status: " + stderr)
+        contains(stderr, "status 503")
+
+
+@test
+def test_two_signals_within_a_page():
+    """At once, but not without what the output would have taken; and what it did not take is not counted."""
+
+    def handle(connection, target):
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000000\r\n\r\n")
+        for number in range(2000 if slow else 20_000):
+            connection.sendall(event(number, 100 if slow else 1000) + b"\n")
+            time.sleep(0.02 if slow else 0)
+
+    for engine in ("uring", "poll"):
+        for slow in (True, False):
+            with Server(handle) as server:
+                process = server.start("-sink", "stdout", "-io", engine if engine == "poll" else "auto",
+                                       stderr=subprocess.DEVNULL)
+                time.sleep(1.0)
+                process.terminate()
+                time.sleep(0.3)
+                process.terminate()
+                equal(process.wait(timeout=20), 0, "the exit status")
+                stream = server.record()["streams"][0]
+                lines = process.stdout.read().count(b"\n")
+                equal(stream["events_uncommitted"], stream["events"], "the events behind the cursor")
+                at_least(lines, 10, "the lines that were written")
+                if slow:
+                    equal(lines, stream["events"], "the lines that were written")
+
+
 main(TESTS, sys.argv[2] if len(sys.argv) > 2 else None)
