@@ -7,11 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/check.h"
 #include "base/clock.h"
 #include "base/duration.h"
 
 #define AT(member) offsetof(struct settings, member)
 #define SECONDS(n) ((n)*NS_PER_SECOND)
+enum { SETTINGS_FLAGS_MAX = 96 };
 #define DAY_NS (86400 * NS_PER_SECOND)
 
 const struct flag settings_flags[] = {
@@ -116,16 +118,17 @@ static const char *variable_lookup(const char *name)
 	return getenv(name);
 }
 
-static int settings_from_variables(struct settings *settings, char *error)
+/* Flags that were given win, so their variables are not even looked at. */
+static int settings_from_variables(struct settings *settings, const int *given, char *error)
 {
 	for (size_t i = 0; i < sizeof settings_variables / sizeof *settings_variables; i++) {
-		const char *text = getenv(settings_variables[i].variable);
+		const char *name = settings_variables[i].variable;
+		const char *text = getenv(name);
 		if (!text || !*text)
 			continue;
 		for (size_t k = 0; k < settings_flag_count; k++)
-			if (strcmp(settings_flags[k].name, settings_variables[i].flag) == 0 &&
-			    flag_set(&settings_flags[k], text, settings, settings_variables[i].variable,
-				     error) < 0)
+			if (!given[k] && strcmp(settings_flags[k].name, settings_variables[i].flag) == 0 &&
+			    flag_set(&settings_flags[k], text, settings, name, error) < 0)
 				return -1;
 	}
 	return 0;
@@ -333,13 +336,16 @@ enum settings_answer settings_gather(int argc, char **argv, int direct, struct s
 {
 	struct settings *settings = ret_settings;
 	settings_defaults(settings, direct);
-	if (settings_from_variables(settings, error) < 0 ||
-	    flags_parse(settings_flags, settings_flag_count, argc, argv, settings, NULL, error) < 0)
+	int given[SETTINGS_FLAGS_MAX] = { 0 };
+	CHECK_LE(settings_flag_count, (size_t)SETTINGS_FLAGS_MAX);
+	if (flags_parse(settings_flags, settings_flag_count, argc, argv, settings, given, error) < 0)
 		return SETTINGS_USAGE;
 	if (settings->help)
 		return SETTINGS_HELP;
 	if (settings->version)
 		return SETTINGS_VERSION;
+	if (settings_from_variables(settings, given, error) < 0)
+		return SETTINGS_USAGE;
 	if (settings_durations(settings, error) < 0 || settings_lists(settings, error) < 0 ||
 	    settings_sink(settings, error) < 0)
 		return SETTINGS_USAGE;

@@ -46,6 +46,8 @@ says("missing value", ["-limit"], 2, "-limit wants a value")
 says("no number", ["-limit", "many"], 2, "-limit wants a whole number", "many")
 says("limit out of range", ["-limit", "600001"], 2, "from 1 to 600000")
 says("limit zero in the environment", [], 2, "YAEGI_HTTP_LIMIT", environment={"YAEGI_HTTP_LIMIT": "0"})
+says("a flag wins over a bad variable", ["-limit", "5", "-sink", "tape"], 2, "null, stdout or file:PATH",
+     environment={"YAEGI_HTTP_LIMIT": "0"})
 says("bad duration", ["-duration", "2"], 2, "a duration such as")
 says("negative duration", ["-duration", "-2m"], 2, "-duration")
 says("duration not longer than the CPU window", ["-duration", "10s", "-cpu-profile-duration", "30s"], 2,
