@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "flow/page.h"
 
+#include <assert.h>
 #include <string.h>
 #include <sys/mman.h>
 
@@ -11,7 +12,13 @@
 #include "sink/sink.h"
 
 /* The last line handed on, the one held back and the one still open may all be of the longest kind. */
-#define PAGE_CAPACITY_BYTES (3 * (PAGE_LINE_BYTES_MAX + 2) + 2 * PAGE_WINDOW_BYTES)
+#define PAGE_CAPACITY_NEEDED (3 * (PAGE_LINE_BYTES_MAX + 2) + 2 * PAGE_WINDOW_BYTES)
+/* Whole memory pages of every size that Linux has (64 KB on some arm64): part of the window is given back to
+ * the kernel, which rounds up, and what follows in the arena is not ours. */
+#define PAGE_MEMORY_BYTES ((size_t)65536)
+#define PAGE_CAPACITY_BYTES                                                                                  \
+	((PAGE_CAPACITY_NEEDED + PAGE_MEMORY_BYTES - 1) / PAGE_MEMORY_BYTES * PAGE_MEMORY_BYTES)
+static_assert(PAGE_WINDOW_BYTES % PAGE_MEMORY_BYTES == 0, "what is given back begins at a memory page");
 
 /* Half-open range of window indexes, line end included; empty when at == end. */
 struct range {
@@ -65,14 +72,14 @@ struct page {
 
 size_t page_bytes_needed(void)
 {
-	return PAGE_CAPACITY_BYTES + sizeof(struct page) + 2 * 4096;
+	return PAGE_CAPACITY_BYTES + sizeof(struct page) + 2 * PAGE_MEMORY_BYTES;
 }
 
 struct page *page_create(const struct page_tools *tools, struct arena *arena)
 {
 	struct page *page = arena_take(arena, sizeof *page, 64);
 	page->tools = *tools;
-	page->window = arena_take(arena, PAGE_CAPACITY_BYTES, 4096);
+	page->window = arena_take(arena, PAGE_CAPACITY_BYTES, PAGE_MEMORY_BYTES);
 	return page;
 }
 

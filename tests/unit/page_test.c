@@ -308,6 +308,27 @@ static void long_lines_pass(void)
 	bench_close(&bench);
 }
 
+/* Giving the memory of a long line back must not touch what lies behind the window in the arena. */
+static void long_line_spares_its_neighbour(void)
+{
+	struct bench bench = bench_open();
+	bench_page(&bench);
+	uint8_t *neighbour = arena_take(&bench.arena, 65536, 1);
+	memset(neighbour, 0xa5, 65536);
+	size_t bytes = 4 * PAGE_WINDOW_BYTES;
+	char *line = malloc(bytes + 1);
+	memset(line, 'x', bytes);
+	line[bytes] = '\n';
+	page_begin(bench.page, PAGE_SKIP_POSITION);
+	EQ(feed(&bench, line, bytes + 1, 65536), STEP_HUNGRY);
+	for (size_t i = 0; i < 4 * PAGE_WINDOW_BYTES; i += strlen(EVENT(1)))
+		EQ(feed(&bench, EVENT(1), strlen(EVENT(1)), 65536), STEP_HUNGRY);
+	for (size_t i = 0; i < 65536; i++)
+		EQ(neighbour[i], 0xa5);
+	free(line);
+	bench_close(&bench);
+}
+
 static void longer_line_is_a_fault(void)
 {
 	struct bench bench = bench_open();
@@ -338,4 +359,4 @@ TEST_MAIN(T(events_come_out_and_the_context_does_not), T(last_line_needs_no_line
 	  T(empty_page_has_a_context_only), T(repeated_page_is_not_handed_on_twice),
 	  T(page_cut_twice_is_not_handed_on_twice), T(different_repeat_is_noticed),
 	  T(search_skips_up_to_the_last_line_handed_on), T(event_time_is_the_newest_seen), T(long_lines_pass),
-	  T(longer_line_is_a_fault), T(html_does_not_look_like_events))
+	  T(long_line_spares_its_neighbour), T(longer_line_is_a_fault), T(html_does_not_look_like_events))
