@@ -246,6 +246,7 @@ int flow_drain(struct flow *flow)
 	stage_enter(flow->stage, STAGE_SINK);
 	/* Lines that a page had no room to hand on when its stream was ended: first of the page whose turn it
 	 * is. */
+	CHECK_NE(flow->stream_count, (size_t)0);
 	for (size_t i = 0; i < 2 * flow->stream_count; i++) {
 		struct page *page = flow->streams[i % flow->stream_count].page;
 		if (i < flow->stream_count && page != flow->turn)
