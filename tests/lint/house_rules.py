@@ -27,7 +27,7 @@ C_ENDINGS = (".c", ".h", ".cc")
 
 # Who may include whom, beside base and itself.
 PROGRAMS = ("cli", "flow", "simulator")
-MAY_INCLUDE = {"sink": {"ring"}}
+MAY_INCLUDE = {"sink": {"ring"}, "report": {"pprof"}, "profiler": {"pprof", "bpf"}}
 MAY_INCLUDE_EVERY_ROOM = {"flow", "cli"}
 
 # Part of a room's face beside <room>.h and what other rooms include.
@@ -41,7 +41,7 @@ NOT_OUR_DATA = re.compile(r"^(__odr_asan|__asan_|__ubsan|__sancov|__gcov|__prof|
 
 # Objects that may use the heap: cold paths of C++ and of BoringSSL, the reader of .edgerc, and programs
 # that are no data path.
-MAY_ALLOCATE = re.compile(r"src/(simulator/|cli/|control/.*control\.cc\.|tls/.*tls_context\.c\.|"
+MAY_ALLOCATE = re.compile(r"src/(simulator/|cli/|pprof/|report/|profiler/|confine/|control/.*control\.cc\.|tls/.*tls_context\.c\.|"
                           r"akamai/.*credentials\.c\.)")
 HEAP = re.compile(r"^(malloc|calloc|realloc|reallocarray|free|strn?dup|aligned_alloc|posix_memalign|memalign|"
                   r"v?asprintf|getline|getdelim|open_memstream|_Zn[wa]\w*|_Zd[la]\w*)$")
@@ -137,7 +137,7 @@ def public_headers_compile_alone(tree):
     bad = []
     for path in public_headers(tree):
         command = ["gcc", "-fsyntax-only", "-std=gnu2x", "-Wall", "-Wextra", "-Werror", "-x", "c", "-include",
-                   os.path.join(tree.root, path), "-I", os.path.join(tree.root, "src"),
+                   os.path.join(tree.root, path), "-I", os.path.join(tree.root, "src"), "-I", tree.root,
                    "-isystem", "/usr/include/android", "/dev/null"]
         result = run(command)
         if result.returncode:

@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the eBPF programs and the profiler in user space both read and write: plain data with the same
+ * layout on both sides. Included by bpf/(any).bpf.c, by src/profiler, and by the user-space tests of
+ * the unwinder. No pointers, no bit fields, only sized types.
+ */
+#ifndef BPF_SHARED_H
+#define BPF_SHARED_H
+
+#ifdef __bpf__
+typedef __u8 uint8_t;
+typedef __u16 uint16_t;
+typedef __u32 uint32_t;
+typedef __u64 uint64_t;
+typedef __s16 int16_t;
+typedef __s32 int32_t;
+typedef __s64 int64_t;
+#else
+#include <stdint.h>
+#endif
+
+/* Limits, each with its reason. */
+#define UNWIND_FRAMES_MAX 127	   /* what perf and other profilers keep; deeper stacks lose their root */
+#define KERNEL_FRAMES_MAX 64	   /* kernel stacks are 16 KB; deeper ones were never seen */
+#define UNWIND_SEARCH_STEPS_MAX 23 /* halvings: 8 M rows in one object, the largest seen (Chromium) has 3 M */
+#define MAPPING_SEARCH_STEPS_MAX 12 /* halvings: 4096 executable mappings in one process */
+#define UNWIND_SCAN_WORDS_MAX 256  /* how far up a stack without unwind rows is searched for a return address */
+#define STAGE_SLOTS_MAX 64	   /* one per worker; as many as a collector has streams at most */
+#define COMM_BYTES 16		   /* TASK_COMM_LEN of the kernel */
+
+/* ---- Unwind rows: how to get from a frame to its caller. See src/profiler/rows.h for where they come from. ---- */
+
+/* Holds from `pc` (address within the object's file: pc - bias) up to the next row's pc. */
+struct unwind_row {
+	uint32_t pc;
+	uint32_t rule; /* index into the table of rules */
+};
+
+enum unwind_cfa {
+	UNWIND_CFA_GAP,	     /* no unwind information here (assembler, PLT without rows): scan the stack if leaf */
+	UNWIND_CFA_END,	     /* the outermost frame: the return address is undefined (_start, clone) */
+	UNWIND_CFA_SP,	     /* CFA = sp + cfa_offset */
+	UNWIND_CFA_BP,	     /* CFA = bp + cfa_offset */
+	UNWIND_CFA_PLT,	     /* CFA = sp + 8 + ((pc & 15) >= cfa_offset) * 8, as GNU ld writes it */
+	UNWIND_CFA_SIGNAL,   /* a signal frame: all registers are in the rt_sigframe at sp */
+	UNWIND_CFA_DEREF_SP, /* CFA = *(sp + cfa_offset) + cfa_add */
+	UNWIND_CFA_DEREF_BP, /* CFA = *(bp + cfa_offset) + cfa_add */
+	UNWIND_CFA_REGISTER, /* CFA = register[cfa_register] + cfa_offset; known in the innermost frame only */
+	UNWIND_CFA_UNSUPPORTED,
+};
+
+enum unwind_bp {
+	UNWIND_BP_SAME,
+	UNWIND_BP_AT_CFA,    /* saved at CFA + bp_offset */
+	UNWIND_BP_AT_BP,     /* saved at bp + bp_offset (GCC's realigned frames: DW_CFA_expression) */
+	UNWIND_BP_UNDEFINED,
+};
+
+struct unwind_rule {
+	int32_t cfa_offset; /* bytes; 32 bits, because decoders keep 87 KB states on the stack */
+	int32_t cfa_add;    /* bytes, for DEREF */
+	int32_t bp_offset;  /* bytes */
+	uint8_t cfa;	    /* enum unwind_cfa */
+	uint8_t bp;	    /* enum unwind_bp */
+	uint8_t cfa_register; /* DWARF number, for UNWIND_CFA_REGISTER */
+	uint8_t return_in_register; /* 0: the return address is at CFA - 8; else DWARF number + 1 (vfork: rdi) */
+};
+
+/* One executable mapping of a process: what is mapped at [start, end). Sorted by start per process. */
+struct unwind_mapping {
+	uint64_t start;
+	uint64_t end;
+	uint64_t bias;	      /* run-time address less the address in the object's file */
+	uint32_t rows_first;  /* into the table of rows */
+	uint32_t rows_count;  /* 0: an object without rows */
+	uint32_t kind;	      /* enum mapping_kind */
+	uint32_t object_id;
+};
+
+enum mapping_kind {
+	MAPPING_OBJECT,	 /* an ELF file, or the vdso */
+	MAPPING_UPROBES, /* the kernel's [uprobes] page: return trampolines */
+	MAPPING_JIT,	 /* anonymous executable memory */
+};
+
+/* By tgid: which part of the table of mappings is this process's. */
+struct unwind_process {
+	uint32_t mappings_first;
+	uint32_t mappings_count;
+	uint32_t generation; /* grows when the mappings were read again */
+	uint32_t spare;
+};
+
+enum unwind_stop {
+	UNWIND_STOP_END,	 /* reached the thread's start function: complete */
+	UNWIND_STOP_FRAMES_MAX,	 /* deeper than UNWIND_FRAMES_MAX */
+	UNWIND_STOP_NO_PROCESS,	 /* mappings of this process are not known yet */
+	UNWIND_STOP_NO_MAPPING,	 /* a pc in no executable mapping that is known */
+	UNWIND_STOP_NO_ROW,	 /* a caller in code without unwind information, or the scan found nothing */
+	UNWIND_STOP_UNSUPPORTED, /* a rule that is not supported, or a register that is not known here */
+	UNWIND_STOP_READ,	 /* the stack could not be read (paged out, or not a stack) */
+	UNWIND_STOP_STUCK,	 /* the CFA did not grow */
+	UNWIND_STOP_JIT,	 /* generated code without frame pointers */
+	UNWIND_STOP_TRAMPOLINE,	 /* in the kernel's uprobe trampoline, and its list did not help */
+	UNWIND_STOP_NO_USER,	 /* a kernel thread, or a task that is exiting: there is no user stack */
+	UNWIND_STOP_COUNT,
+};
+
+/* Registers of the innermost frame, by DWARF number (x86-64: 0 rax 1 rdx 2 rcx 3 rbx 4 rsi 5 rdi 6 rbp 7 rsp
+ * 8..15 r8..r15 16 rip). */
+#define UNWIND_REGISTERS 17
+
+/* A walk: registers go in, frames come out. Lives in per-CPU memory, since it is larger than a BPF stack. */
+struct unwind_walk {
+	uint64_t registers[UNWIND_REGISTERS];
+	uint64_t frames[UNWIND_FRAMES_MAX + 1]; /* run-time addresses, innermost first; callers: return address */
+	uint32_t frame_count;
+	uint32_t stop;	       /* enum unwind_stop */
+	uint32_t scanned;      /* frames that were found by scanning the stack */
+	uint32_t stop_mapping; /* index into the table of mappings where it stopped; ~0: none */
+};
+
+/* ---- Samples ---- */
+
+enum record_kind {
+	RECORD_CPU,	  /* weight: nanoseconds of CPU */
+	RECORD_BLOCKED,	  /* weight: nanoseconds asleep */
+	RECORD_RUNQUEUE,  /* weight: nanoseconds runnable but not running */
+	RECORD_FAULT,	  /* weight: page faults */
+	RECORD_MAPPINGS,  /* a process whose mappings must be read (again): only tgid counts */
+	RECORD_EXEC,	  /* a followed process has executed another program */
+	RECORD_FORK,	  /* tid: the child's tgid */
+	RECORD_EXIT,	  /* a followed process (not thread) has ended */
+};
+
+struct record {
+	uint32_t kind; /* enum record_kind */
+	uint32_t tgid;
+	uint32_t tid;
+	uint32_t stage; /* of the slot of this thread, + 1; 0: the thread has no slot */
+	uint64_t time_ns; /* CLOCK_MONOTONIC */
+	uint64_t weight;
+	uint64_t count; /* samples that this record stands for */
+	uint32_t stop;	/* enum unwind_stop */
+	uint32_t scanned;
+	uint16_t user_frames;
+	uint16_t kernel_frames;
+	uint32_t generation; /* of the process's mappings */
+	char comm[COMM_BYTES];
+	uint64_t frames[KERNEL_FRAMES_MAX + UNWIND_FRAMES_MAX]; /* kernel_frames, then user_frames; innermost first */
+};
+
+/* ---- Heap ---- */
+
+struct heap_stack_key {
+	uint64_t hash; /* of the frames and their count */
+	uint32_t tgid;
+	uint32_t spare;
+};
+
+struct heap_stack {
+	uint32_t frame_count;
+	uint32_t stop; /* enum unwind_stop */
+	uint32_t generation;
+	uint32_t scanned;
+	uint64_t frames[UNWIND_FRAMES_MAX];
+};
+
+/* What is counted together. */
+struct heap_site {
+	uint64_t stack_hash;
+	uint32_t tgid;
+	uint32_t stage;	    /* + 1; 0: none */
+	uint32_t allocator; /* enum heap_allocator */
+	uint32_t tid;
+};
+
+enum heap_allocator {
+	HEAP_MALLOC,
+	HEAP_CALLOC,
+	HEAP_REALLOC,
+	HEAP_REALLOCARRAY,
+	HEAP_POSIX_MEMALIGN,
+	HEAP_ALIGNED_ALLOC,
+	HEAP_MEMALIGN,
+	HEAP_VALLOC,
+	HEAP_PVALLOC,
+	HEAP_MMAP, /* beside the heap: mappings */
+	HEAP_BRK,
+	HEAP_ALLOCATOR_COUNT,
+};
+
+struct heap_total {
+	uint64_t objects; /* as sampled: user space scales */
+	uint64_t bytes;
+	uint64_t weighted_objects; /* thousandths; sum of 1000/(1-exp(-size/rate)); 0 in exact mode */
+	uint64_t weighted_bytes;
+};
+
+struct heap_live_key {
+	uint64_t address;
+	uint32_t tgid;
+	uint32_t is_mapping; /* 1: from mmap, 0: from the heap */
+};
+
+struct heap_live {
+	uint64_t bytes;
+	struct heap_site site;
+};
+
+/* ---- Counters of what was not seen, by reason; each a per-CPU u64 ---- */
+enum counter {
+	COUNTER_RING_FULL,	   /* samples lost because user space did not read in time */
+	COUNTER_SAMPLES,	   /* CPU samples taken */
+	COUNTER_HEAP_HITS,	   /* probe hits: entries */
+	COUNTER_HEAP_RETURNS,	   /* probe hits: returns */
+	COUNTER_HEAP_ALLOCATIONS,  /* recorded */
+	COUNTER_HEAP_FREES,	   /* of recorded ones */
+	COUNTER_HEAP_UNKNOWN_FREES, /* of addresses not recorded: older, or not sampled */
+	COUNTER_HEAP_MISSED_FREES, /* an address came again although it was not freed */
+	COUNTER_HEAP_LIVE_FULL,	   /* allocations not recorded: table full */
+	COUNTER_HEAP_STACKS_FULL,
+	COUNTER_HEAP_SITES_FULL,
+	COUNTER_HEAP_NO_ENTRY,	   /* a return without its entry */
+	COUNTER_SWITCHES,	   /* switches away from the target */
+	COUNTER_SWITCH_WALKS,	   /* of which the stack was walked */
+	COUNTER_STORAGE_FULL,	   /* no per-task memory */
+	COUNTER_COUNT,
+};
+
+/* What user space sets while programs run. */
+struct profiler_control {
+	uint32_t window_open; /* CPU and off-CPU samples are wanted */
+	uint32_t heap_on;
+	uint32_t follow_children;
+	uint32_t spare;
+	uint64_t heap_rate_bytes; /* 1: every allocation */
+	uint64_t off_cpu_rate_ns; /* mean nanoseconds between off-CPU samples of a thread */
+};
+
+#ifndef __cplusplus
+_Static_assert(sizeof(struct unwind_row) == 8, "as the programs see it");
+_Static_assert(sizeof(struct unwind_rule) == 16, "as the programs see it");
+_Static_assert(sizeof(struct unwind_mapping) == 40, "as the programs see it");
+_Static_assert(sizeof(struct unwind_process) == 16, "as the programs see it");
+_Static_assert(sizeof(struct heap_site) == 24, "as the programs see it");
+_Static_assert(sizeof(struct heap_live) == 32, "as the programs see it");
+_Static_assert(sizeof(struct record) == 72 + 8 * (KERNEL_FRAMES_MAX + UNWIND_FRAMES_MAX), "no holes");
+#endif
+
+#endif
