@@ -62,7 +62,7 @@ void summary_print(const struct run *run, FILE *out);
 /* The two closing lines, last on stderr. */
 void summary_closing_lines(const struct run *run, FILE *out);
 
-/* record.c: creates the -out folder and looks whether it can be written. 0, or -errno with a sentence. */
+/* run_json.c: creates the -out folder and looks whether it can be written. 0, or -errno with a sentence. */
 int record_folder(const struct settings *settings, char error[static SETTINGS_ERROR_BYTES_MAX]);
 /* run.json, and the same document on stdout for --json. 0, or -errno with a sentence. */
 #define RECORD_RUNNING (-1) /* in place of the exit status: not over yet, nothing goes to stdout */
