@@ -78,6 +78,7 @@ struct ring_report {
 	enum ring_receive_mode receive_mode; /* never AUTO */
 	int setup_errno;		     /* why io_uring is not used, 0 when it is */
 	int single_issuer, defer_taskrun, coop_taskrun, no_sqarray;
+	int restricted; /* the kernel refuses to do anything else through it (io_uring_register(2)) */
 	int registered_ring, registered_buffers, registered_buffers_errno;
 	uint32_t features; /* IORING_FEAT_* mask */
 	uint64_t registered_bytes;
@@ -87,7 +88,8 @@ struct ring_report {
 struct ring; /* opaque; lives in the arena */
 
 /* Opens a ring. Returns 0, or -errno when the wanted engine cannot be had (URING insists), with *report
- * filled in either case. `arena` must outlive the ring. */
+ * filled in either case. `arena` must outlive the ring. An io_uring is restricted to what this room uses from
+ * its birth, so it needs no call before the process is confined; but it must be open by then. */
 int ring_open(const struct ring_options *options, struct arena *arena, struct ring **ret_ring,
 	      struct ring_report *report);
 

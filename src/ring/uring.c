@@ -12,6 +12,8 @@
 #include <liburing.h>
 #include <poll.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -45,13 +47,20 @@ struct uring_state {
 	unsigned region_count;
 };
 
-/* Returns 0 when the kernel lets us use the ring and knows all that we ask for, else -errno: seccomp filters
- * may pass one of the three system calls and not the others. */
+/* What the ring is ever asked to do. The kernel refuses the rest with EACCES, since a seccomp filter does not
+ * see what goes through the ring: code that took over this process could open files and sockets in it. */
+static const uint8_t operations_wanted[] = { IORING_OP_RECV,	     IORING_OP_SEND,	IORING_OP_CONNECT,
+					     IORING_OP_ASYNC_CANCEL, IORING_OP_WRITE,	IORING_OP_READ_FIXED,
+					     IORING_OP_FSYNC,	     IORING_OP_POLL_ADD };
+/* The same for io_uring_register(2): receive buffers follow later (uring_register_buffer()), the end takes
+ * the registered descriptor back. */
+static const uint8_t registrations_wanted[] = { IORING_REGISTER_BUFFERS2, IORING_REGISTER_BUFFERS_UPDATE,
+						IORING_UNREGISTER_RING_FDS };
+#define RESTRICTIONS (sizeof operations_wanted + sizeof registrations_wanted + 1)
+
+/* Returns 0 when the kernel knows all that we ask for, else -errno. */
 static int probe(struct io_uring *ring)
 {
-	static const uint8_t wanted[] = { IORING_OP_RECV,	  IORING_OP_SEND,    IORING_OP_CONNECT,
-					  IORING_OP_ASYNC_CANCEL, IORING_OP_WRITE,   IORING_OP_READ_FIXED,
-					  IORING_OP_FSYNC,	  IORING_OP_POLL_ADD };
 	union {
 		struct io_uring_probe probe;
 		uint8_t room[sizeof(struct io_uring_probe) + 256 * sizeof(struct io_uring_probe_op)];
@@ -60,16 +69,65 @@ static int probe(struct io_uring *ring)
 	int result = io_uring_register_probe(ring, &answer.probe, 256);
 	if (result < 0)
 		return result;
+	if (!(ring->features & IORING_FEAT_EXT_ARG))
+		return -EOPNOTSUPP;
+	for (size_t i = 0; i < sizeof operations_wanted; i++) {
+		if (operations_wanted[i] > answer.probe.last_op ||
+		    !(answer.probe.ops[operations_wanted[i]].flags & IO_URING_OP_SUPPORTED))
+			return -EOPNOTSUPP;
+	}
+	return 0;
+}
+
+/* liburing 2.3 has two of these calls in its header only, not in its library. */
+static int register_by_number(const struct io_uring *ring, unsigned operation, const void *argument,
+			      unsigned count)
+{
+	long result = syscall(__NR_io_uring_register, ring->ring_fd, operation, argument, count);
+	return result < 0 ? -errno : 0;
+}
+
+/* Allows the disabled ring what we use and nothing else, for good. */
+static int restrict_to_wanted(struct io_uring *ring, int registered_ring)
+{
+	struct io_uring_restriction restrictions[RESTRICTIONS] = { 0 };
+	unsigned count = 0;
+	for (size_t i = 0; i < sizeof operations_wanted; i++) {
+		restrictions[count].opcode = IORING_RESTRICTION_SQE_OP;
+		restrictions[count++].sqe_op = operations_wanted[i];
+	}
+	for (size_t i = 0; i < sizeof registrations_wanted; i++) {
+		/* A kernel that lacks it (before 5.18) would refuse the whole list. */
+		if (registrations_wanted[i] == IORING_UNREGISTER_RING_FDS && !registered_ring)
+			continue;
+		restrictions[count].opcode = IORING_RESTRICTION_REGISTER_OP;
+		restrictions[count++].register_op = registrations_wanted[i];
+	}
+	/* No links, no registered files, no credentials of others. */
+	restrictions[count].opcode = IORING_RESTRICTION_SQE_FLAGS_ALLOWED;
+	restrictions[count++].sqe_flags = 0;
+	return register_by_number(ring, IORING_REGISTER_RESTRICTIONS, restrictions, count);
+}
+
+/* Makes the disabled ring usable. Returns 0 or -errno: seccomp filters may pass one of io_uring's three
+ * system calls and not the others, so each is tried. */
+static int enable(struct io_uring *ring, struct ring_report *report)
+{
+	int result = probe(ring);
+	if (result < 0)
+		return result;
+	/* Before the restrictions, which do not allow it. */
+	int registered_ring = io_uring_register_ring_fd(ring) == 1;
+	/* Should it ever fail where the probe passed, the ring serves without; the report tells. */
+	int restricted = restrict_to_wanted(ring, registered_ring) == 0;
+	result = register_by_number(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	if (result < 0)
+		return result;
 	result = io_uring_submit_and_get_events(ring);
 	if (result < 0)
 		return result;
-	if (!(ring->features & IORING_FEAT_EXT_ARG))
-		return -EOPNOTSUPP;
-	for (size_t i = 0; i < sizeof wanted; i++) {
-		if (wanted[i] > answer.probe.last_op ||
-		    !(answer.probe.ops[wanted[i]].flags & IO_URING_OP_SUPPORTED))
-			return -EOPNOTSUPP;
-	}
+	report->registered_ring = registered_ring;
+	report->restricted = restricted;
 	return 0;
 }
 
@@ -86,7 +144,10 @@ static int setup(struct io_uring *ring, unsigned operations_max)
 	int result = -EINVAL;
 	for (size_t i = 0; i < sizeof flag_sets / sizeof *flag_sets && result == -EINVAL; i++) {
 		struct io_uring_params params = {
-			.flags = flag_sets[i] | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE,
+			/* Disabled, because a ring in use takes no restrictions any more. Since Linux 5.10;
+			 * what probe() asks for came later. */
+			.flags = flag_sets[i] | IORING_SETUP_CLAMP | IORING_SETUP_CQSIZE |
+				 IORING_SETUP_R_DISABLED,
 			/* Each operation has at most one request and one cancel request under way. */
 			.cq_entries = 4 * operations_max,
 		};
@@ -103,7 +164,7 @@ static int uring_open(struct ring *ring, struct arena *arena)
 	int result = setup(&state->ring, ring->options.operations_max);
 	if (result < 0)
 		return result;
-	result = probe(&state->ring);
+	result = enable(&state->ring, report);
 	if (result < 0) {
 		io_uring_queue_exit(&state->ring);
 		return result;
@@ -114,7 +175,6 @@ static int uring_open(struct ring *ring, struct arena *arena)
 	report->defer_taskrun = !!(state->ring.flags & IORING_SETUP_DEFER_TASKRUN);
 	report->coop_taskrun = !!(state->ring.flags & IORING_SETUP_COOP_TASKRUN);
 	report->no_sqarray = !!(state->ring.flags & SETUP_NO_SQARRAY);
-	report->registered_ring = io_uring_register_ring_fd(&state->ring) == 1;
 	report->receive_mode =
 		ring->options.receive_mode == RING_RECEIVE_PLAIN ? RING_RECEIVE_PLAIN : RING_RECEIVE_FIXED;
 	return 0;
