@@ -4,8 +4,9 @@
  * (github.com/google/pprof/proto/profile.proto), gzip around it. It knows nothing of how samples are taken.
  *
  * What is written holds for the strictest readers at once: ids are 1..N in order of appearance, the main
- * binary is mapping 1 when it is added first, string 0 is "", every location has a line with a function, the wanted sample
- * type is the last one. The gzip header carries no time: equal profiles are equal files.
+ * binary is mapping 1 when it is added first, string 0 is "", every location has a line with a function, the
+ * wanted sample type is the last one, strings are UTF-8 (other bytes become U+FFFD). The gzip header carries
+ * no time: equal profiles are equal files.
  *
  * One thread at a time. Everything is on the heap: profiles are made after the work, not during it. A failed
  * allocation ends the program with a message.
@@ -22,7 +23,9 @@
 #define PPROF_LABELS_MAX 16   /* per sample; ours have five */
 #define PPROF_LINES_MAX 64    /* inlined functions at one address */
 #define PPROF_FILE_BYTES_MAX ((size_t)256 << 20) /* inflated, for the reader: a real one is under 20 MB */
-#define PPROF_ERROR_BYTES_MAX 1024
+#define PPROF_ELEMENTS_MAX ((size_t)1 << 22) /* of each kind, for the reader: memory stays below a few GB */
+#define PPROF_STACK_FRAMES_MAX ((size_t)1 << 26) /* of all samples together; the same reason */
+#define PPROF_ERROR_BYTES_MAX 1024		 /* a path and a sentence */
 
 /* All indices into `strings` (0 is ""), all ids as in the file (1..count: element id - 1). */
 struct pprof_value_type {
@@ -69,7 +72,7 @@ struct pprof {
 	size_t value_count;
 	struct pprof_value_type period_type;
 	int64_t period;
-	int64_t time_ns;     /* since the epoch */
+	int64_t time_ns; /* since the epoch */
 	int64_t duration_ns;
 	uint32_t default_value_type; /* string; 0: none */
 
@@ -102,8 +105,9 @@ uint32_t pprof_add_mapping(struct pprof *profile, const struct pprof_mapping *ma
 /* The id of an equal function, or of a new one. */
 uint32_t pprof_add_function(struct pprof *profile, const struct pprof_function *function);
 /* The id of the location with this mapping and address, when there is one; else appends it with `lines`
- * (at least one). So: ask pprof_find_location() before looking names up. */
-uint32_t pprof_find_location(const struct pprof *profile, uint32_t mapping_id, uint64_t address); /* 0: none */
+ * (at least one). So: ask pprof_find_location() before looking names up. Frames that stand for no code
+ * ("[truncated]") have mapping 0 and address 0: these are told apart by their lines, and never found (0). */
+uint32_t pprof_find_location(const struct pprof *profile, uint32_t mapping_id, uint64_t address);
 uint32_t pprof_add_location(struct pprof *profile, uint32_t mapping_id, uint64_t address,
 			    const struct pprof_line *lines, size_t line_count);
 /* Adds `values` to the sample with the same locations and labels, or appends one. Label order counts. */
@@ -113,8 +117,10 @@ void pprof_add_sample(struct pprof *profile, const uint32_t *location_ids, size_
 /* ---- Files ---- */
 /* Writes beside and renames. 0, or -1 with a sentence that names the path. */
 int pprof_write(const struct pprof *profile, const char *path, char error[static PPROF_ERROR_BYTES_MAX]);
-/* Takes gzip or plain, any field order, packed or not, ids in any order (they are renumbered), unknown fields; names a byte offset when the
- * file is damaged. NULL with a sentence. Files of other tools (Go's, perf's) are read too. */
+/* Takes gzip or plain, any field order, packed or not, ids in any order (they are renumbered), unknown
+ * fields; names a byte offset when the file is damaged. NULL with a sentence. Files of other tools (Go's,
+ * perf's) are read too: equal elements in them stay apart, and a location without a function is named by its
+ * address. */
 struct pprof *pprof_read(const char *path, char error[static PPROF_ERROR_BYTES_MAX]);
 /* The same from memory; `name` is for the sentence. */
 struct pprof *pprof_decode(const uint8_t *bytes, size_t count, const char *name,
