@@ -20,15 +20,19 @@ typedef __s64 int64_t;
 #endif
 
 /* Limits, each with its reason. */
-#define UNWIND_FRAMES_MAX 127	   /* what perf and other profilers keep; deeper stacks lose their root */
-#define KERNEL_FRAMES_MAX 64	   /* kernel stacks are 16 KB; deeper ones were never seen */
-#define UNWIND_SEARCH_STEPS_MAX 23 /* halvings: 8 M rows in one object, the largest seen (Chromium) has 3 M */
+#define UNWIND_FRAMES_MAX 127	    /* what perf and other profilers keep; deeper stacks lose their root */
+#define KERNEL_FRAMES_MAX 64	    /* kernel stacks are 16 KB; deeper ones were never seen */
+#define UNWIND_SEARCH_STEPS_MAX 23  /* halvings: 8 M rows in one object, the largest seen (Chromium) has 3 M \
+				     */
 #define MAPPING_SEARCH_STEPS_MAX 12 /* halvings: 4096 executable mappings in one process */
-#define UNWIND_SCAN_WORDS_MAX 256  /* how far up a stack without unwind rows is searched for a return address */
-#define STAGE_SLOTS_MAX 64	   /* one per worker; as many as a collector has streams at most */
-#define COMM_BYTES 16		   /* TASK_COMM_LEN of the kernel */
+#define UNWIND_SCAN_WORDS_MAX                                                                                \
+	256		   /* how far up a stack without unwind rows is searched for a return address */
+#define UNWIND_SCAN_CHUNK_WORDS 8   /* read at once; a multiple of it is UNWIND_SCAN_WORDS_MAX */
+#define STAGE_SLOTS_MAX 64 /* one per worker; as many as a collector has streams at most */
+#define COMM_BYTES 16	   /* TASK_COMM_LEN of the kernel */
 
-/* ---- Unwind rows: how to get from a frame to its caller. See src/profiler/rows.h for where they come from. ---- */
+/* ---- Unwind rows: how to get from a frame to its caller. See src/profiler/rows.h for where they come from.
+ * ---- */
 
 /* Holds from `pc` (address within the object's file: pc - bias) up to the next row's pc. */
 struct unwind_row {
@@ -37,43 +41,47 @@ struct unwind_row {
 };
 
 enum unwind_cfa {
-	UNWIND_CFA_GAP,	     /* no unwind information here (assembler, PLT without rows): scan the stack if leaf */
-	UNWIND_CFA_END,	     /* the outermost frame: the return address is undefined (_start, clone) */
-	UNWIND_CFA_SP,	     /* CFA = sp + cfa_offset */
-	UNWIND_CFA_BP,	     /* CFA = bp + cfa_offset */
-	UNWIND_CFA_PLT,	     /* CFA = sp + 8 + ((pc & 15) >= cfa_offset) * 8, as GNU ld writes it */
+	UNWIND_CFA_GAP, /* no unwind information here (assembler, PLT without rows): scan the stack if leaf */
+	UNWIND_CFA_END, /* the outermost frame: the return address is undefined (_start, clone) */
+	UNWIND_CFA_SP,	/* CFA = sp + cfa_offset */
+	UNWIND_CFA_BP,	/* CFA = bp + cfa_offset */
+	UNWIND_CFA_PLT, /* CFA = sp + 8 + ((pc & 15) >= cfa_offset) * 8, as GNU ld writes it */
 	UNWIND_CFA_SIGNAL,   /* a signal frame: all registers are in the rt_sigframe at sp */
 	UNWIND_CFA_DEREF_SP, /* CFA = *(sp + cfa_offset) + cfa_add */
 	UNWIND_CFA_DEREF_BP, /* CFA = *(bp + cfa_offset) + cfa_add */
-	UNWIND_CFA_REGISTER, /* CFA = register[cfa_register] + cfa_offset; known in the innermost frame only */
+	UNWIND_CFA_REGISTER, /* CFA = register[cfa_register] + cfa_offset; known in the innermost frame only
+			      */
+	UNWIND_CFA_FRAME_POINTER, /* no rows, but frame pointers by convention (Go): the caller's bp at bp, its pc
+				   * at bp + 8; 0 in bp is the end, and another stack may follow */
 	UNWIND_CFA_UNSUPPORTED,
 };
 
 enum unwind_bp {
 	UNWIND_BP_SAME,
-	UNWIND_BP_AT_CFA,    /* saved at CFA + bp_offset */
-	UNWIND_BP_AT_BP,     /* saved at bp + bp_offset (GCC's realigned frames: DW_CFA_expression) */
+	UNWIND_BP_AT_CFA, /* saved at CFA + bp_offset */
+	UNWIND_BP_AT_BP,  /* saved at bp + bp_offset (GCC's realigned frames: DW_CFA_expression) */
 	UNWIND_BP_UNDEFINED,
 };
 
 struct unwind_rule {
-	int32_t cfa_offset; /* bytes; 32 bits, because decoders keep 87 KB states on the stack */
-	int32_t cfa_add;    /* bytes, for DEREF */
-	int32_t bp_offset;  /* bytes */
-	uint8_t cfa;	    /* enum unwind_cfa */
-	uint8_t bp;	    /* enum unwind_bp */
-	uint8_t cfa_register; /* DWARF number, for UNWIND_CFA_REGISTER */
-	uint8_t return_in_register; /* 0: the return address is at CFA - 8; else DWARF number + 1 (vfork: rdi) */
+	int32_t cfa_offset;	    /* bytes; 32 bits, because decoders keep 87 KB states on the stack */
+	int32_t cfa_add;	    /* bytes, for DEREF */
+	int32_t bp_offset;	    /* bytes */
+	uint8_t cfa;		    /* enum unwind_cfa */
+	uint8_t bp;		    /* enum unwind_bp */
+	uint8_t cfa_register;	    /* DWARF number, for UNWIND_CFA_REGISTER */
+	uint8_t return_in_register; /* 0: the return address is at CFA - 8; else DWARF number + 1 (vfork: rdi)
+				     */
 };
 
 /* One executable mapping of a process: what is mapped at [start, end). Sorted by start per process. */
 struct unwind_mapping {
 	uint64_t start;
 	uint64_t end;
-	uint64_t bias;	      /* run-time address less the address in the object's file */
-	uint32_t rows_first;  /* into the table of rows */
-	uint32_t rows_count;  /* 0: an object without rows */
-	uint32_t kind;	      /* enum mapping_kind */
+	uint64_t bias;	     /* run-time address less the address in the object's file */
+	uint32_t rows_first; /* into the table of rows */
+	uint32_t rows_count; /* 0: an object without rows */
+	uint32_t kind;	     /* enum mapping_kind */
 	uint32_t object_id;
 };
 
@@ -110,7 +118,23 @@ enum unwind_stop {
  * 8..15 r8..r15 16 rip). */
 #define UNWIND_REGISTERS 17
 
-/* A walk: registers go in, frames come out. Lives in per-CPU memory, since it is larger than a BPF stack. */
+/* The frame at hand, and how far a search has come: bpf/unwind.h's own. */
+struct unwind_state {
+	uint64_t pc, sp, bp;
+	uint64_t return_probe;	       /* cursor: those before have been used */
+	struct unwind_mapping mapping; /* of the frame before: most callers are in the same one */
+	uint32_t mapping_index;	       /* ~0: `mapping` is nothing yet */
+	uint32_t mappings_first, mappings_count;
+	uint32_t exact; /* innermost or interrupted: pc is where it executes, registers are known */
+	uint64_t code_start, code_end; /* all mappings of the process are in between */
+	uint64_t scan_address;	       /* of the next words */
+	uint64_t scan_found;	       /* return address, 0: none yet */
+	uint64_t scan_bp;	       /* a word that may be a saved frame pointer; 0: none */
+	uint64_t scan_words[UNWIND_SCAN_CHUNK_WORDS];
+};
+
+/* A walk: registers go in, frames come out. Lives in per-CPU memory: it is larger than a BPF stack, and what the
+ * verifier cannot follow there costs it no time. */
 struct unwind_walk {
 	uint64_t registers[UNWIND_REGISTERS];
 	uint64_t frames[UNWIND_FRAMES_MAX + 1]; /* run-time addresses, innermost first; callers: return address */
@@ -118,36 +142,43 @@ struct unwind_walk {
 	uint32_t stop;	       /* enum unwind_stop */
 	uint32_t scanned;      /* frames that were found by scanning the stack */
 	uint32_t stop_mapping; /* index into the table of mappings where it stopped; ~0: none */
+	struct unwind_state state;
 };
 
 /* ---- Samples ---- */
 
 enum record_kind {
-	RECORD_CPU,	  /* weight: nanoseconds of CPU */
-	RECORD_BLOCKED,	  /* weight: nanoseconds asleep */
-	RECORD_RUNQUEUE,  /* weight: nanoseconds runnable but not running */
-	RECORD_FAULT,	  /* weight: page faults */
-	RECORD_MAPPINGS,  /* a process whose mappings must be read (again): only tgid counts */
-	RECORD_EXEC,	  /* a followed process has executed another program */
-	RECORD_FORK,	  /* tid: the child's tgid */
-	RECORD_EXIT,	  /* a followed process (not thread) has ended */
+	RECORD_CPU,	 /* weight: nanoseconds of CPU */
+	RECORD_BLOCKED,	 /* weight: nanoseconds asleep */
+	RECORD_RUNQUEUE, /* weight: nanoseconds runnable but not running */
+	RECORD_FAULT,	 /* weight: page faults */
+	RECORD_MAPPINGS, /* a process whose mappings must be read (again): only tgid counts */
+	RECORD_EXEC,	 /* a followed process has executed another program */
+	RECORD_FORK,	 /* tid: the child's tgid */
+	RECORD_EXIT,	 /* a followed process (not thread) has ended */
+	RECORD_MAP,	 /* memory was mapped at `address`, `weight` bytes; count 1: by an allocator, for its
+			    blocks */
+	RECORD_UNMAP,
+	RECORD_BRK, /* address: the new break */
 };
 
 struct record {
 	uint32_t kind; /* enum record_kind */
 	uint32_t tgid;
 	uint32_t tid;
-	uint32_t stage; /* of the slot of this thread, + 1; 0: the thread has no slot */
+	uint32_t stage;	  /* of the slot of this thread, + 1; 0: the thread has no slot */
 	uint64_t time_ns; /* CLOCK_MONOTONIC */
 	uint64_t weight;
-	uint64_t count; /* samples that this record stands for */
-	uint32_t stop;	/* enum unwind_stop */
+	uint64_t count;	  /* samples that this record stands for */
+	uint64_t address; /* RECORD_MAP, _UNMAP, _BRK: where; weight: bytes */
+	uint32_t stop;	  /* enum unwind_stop */
 	uint32_t scanned;
 	uint16_t user_frames;
 	uint16_t kernel_frames;
 	uint32_t generation; /* of the process's mappings */
 	char comm[COMM_BYTES];
-	uint64_t frames[KERNEL_FRAMES_MAX + UNWIND_FRAMES_MAX]; /* kernel_frames, then user_frames; innermost first */
+	uint64_t frames[KERNEL_FRAMES_MAX +
+			UNWIND_FRAMES_MAX]; /* kernel_frames, then user_frames; innermost first */
 };
 
 /* ---- Heap ---- */
@@ -172,7 +203,7 @@ struct heap_site {
 	uint32_t tgid;
 	uint32_t stage;	    /* + 1; 0: none */
 	uint32_t allocator; /* enum heap_allocator */
-	uint32_t tid;
+	uint32_t spare;
 };
 
 enum heap_allocator {
@@ -185,22 +216,22 @@ enum heap_allocator {
 	HEAP_MEMALIGN,
 	HEAP_VALLOC,
 	HEAP_PVALLOC,
-	HEAP_MMAP, /* beside the heap: mappings */
-	HEAP_BRK,
+	HEAP_FREE, /* only names a probe */
 	HEAP_ALLOCATOR_COUNT,
 };
 
 struct heap_total {
-	uint64_t objects; /* as sampled: user space scales */
+	uint64_t objects; /* recorded */
 	uint64_t bytes;
-	uint64_t weighted_objects; /* thousandths; sum of 1000/(1-exp(-size/rate)); 0 in exact mode */
-	uint64_t weighted_bytes;
+	uint64_t weighted_objects; /* what they stand for when sampled, in thousandths: sum of 1000 / (1 -
+				      exp(-size/rate)) */
+	uint64_t weighted_bytes;   /* sum of size / (1 - exp(-size/rate)) */
 };
 
 struct heap_live_key {
 	uint64_t address;
 	uint32_t tgid;
-	uint32_t is_mapping; /* 1: from mmap, 0: from the heap */
+	uint32_t spare;
 };
 
 struct heap_live {
@@ -210,21 +241,21 @@ struct heap_live {
 
 /* ---- Counters of what was not seen, by reason; each a per-CPU u64 ---- */
 enum counter {
-	COUNTER_RING_FULL,	   /* samples lost because user space did not read in time */
-	COUNTER_SAMPLES,	   /* CPU samples taken */
-	COUNTER_HEAP_HITS,	   /* probe hits: entries */
-	COUNTER_HEAP_RETURNS,	   /* probe hits: returns */
-	COUNTER_HEAP_ALLOCATIONS,  /* recorded */
-	COUNTER_HEAP_FREES,	   /* of recorded ones */
+	COUNTER_RING_FULL,	    /* samples lost because user space did not read in time */
+	COUNTER_SAMPLES,	    /* CPU samples taken */
+	COUNTER_HEAP_HITS,	    /* probe hits: entries */
+	COUNTER_HEAP_RETURNS,	    /* probe hits: returns */
+	COUNTER_HEAP_ALLOCATIONS,   /* recorded */
+	COUNTER_HEAP_FREES,	    /* of recorded ones */
 	COUNTER_HEAP_UNKNOWN_FREES, /* of addresses not recorded: older, or not sampled */
-	COUNTER_HEAP_MISSED_FREES, /* an address came again although it was not freed */
-	COUNTER_HEAP_LIVE_FULL,	   /* allocations not recorded: table full */
+	COUNTER_HEAP_MISSED_FREES,  /* an address came again although it was not freed */
+	COUNTER_HEAP_LIVE_FULL,	    /* allocations not recorded: table full */
 	COUNTER_HEAP_STACKS_FULL,
 	COUNTER_HEAP_SITES_FULL,
-	COUNTER_HEAP_NO_ENTRY,	   /* a return without its entry */
-	COUNTER_SWITCHES,	   /* switches away from the target */
-	COUNTER_SWITCH_WALKS,	   /* of which the stack was walked */
-	COUNTER_STORAGE_FULL,	   /* no per-task memory */
+	COUNTER_HEAP_NO_ENTRY, /* a return without its entry */
+	COUNTER_SWITCHES,      /* switches away from the target */
+	COUNTER_SWITCH_WALKS,  /* of which the stack was walked */
+	COUNTER_STORAGE_FULL,  /* no per-task memory */
 	COUNTER_COUNT,
 };
 
@@ -233,10 +264,16 @@ struct profiler_control {
 	uint32_t window_open; /* CPU and off-CPU samples are wanted */
 	uint32_t heap_on;
 	uint32_t follow_children;
-	uint32_t spare;
+	uint32_t memory_on;	  /* mmap, munmap, mremap, brk */
 	uint64_t heap_rate_bytes; /* 1: every allocation */
-	uint64_t off_cpu_rate_ns; /* mean nanoseconds between off-CPU samples of a thread */
+	uint64_t off_cpu_rate_ns; /* nanoseconds off the CPU that one sample stands for */
+	uint64_t cpu_period_ns;	  /* of a sample by the CPU clock; 0: hardware cycles, run time is asked */
 };
+
+/* Sampling by bytes: draws and weights, as fixed point with 16 fractional bits. */
+#define HEAP_DRAWS 1024	     /* -ln(u), u the middles of 1024 equal parts of (0, 1) */
+#define HEAP_WEIGHT_STEPS 64 /* x/(1-exp(-x)) at x = i/8: beyond x = 8 it is x to 0.03 % */
+#define HEAP_WEIGHT_STEP_SHIFT 3
 
 #ifndef __cplusplus
 _Static_assert(sizeof(struct unwind_row) == 8, "as the programs see it");
@@ -245,7 +282,7 @@ _Static_assert(sizeof(struct unwind_mapping) == 40, "as the programs see it");
 _Static_assert(sizeof(struct unwind_process) == 16, "as the programs see it");
 _Static_assert(sizeof(struct heap_site) == 24, "as the programs see it");
 _Static_assert(sizeof(struct heap_live) == 32, "as the programs see it");
-_Static_assert(sizeof(struct record) == 72 + 8 * (KERNEL_FRAMES_MAX + UNWIND_FRAMES_MAX), "no holes");
+_Static_assert(sizeof(struct record) == 80 + 8 * (KERNEL_FRAMES_MAX + UNWIND_FRAMES_MAX), "no holes");
 #endif
 
 #endif
