@@ -1,0 +1,169 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""Heap profiles against programs that count their own allocations.
+
+usage: conservation_test.py BUILD_FOLDER [PART_OF_A_NAME]
+
+In exact mode every number must be the same, by function; in sampled mode what can be told from so many samples
+must be within 5 %.
+"""
+import math
+
+import recorder
+from recorder import check, close_to
+
+BESIDE_THE_HEAP = ("mmap", "brk")
+KINDS = {"count": "alloc_objects", "bytes": "alloc_space", "live_count": "inuse_objects", "live_bytes": "inuse_space"}
+ALLOCATORS = {"site_malloc": "malloc", "site_malloc_zero": "malloc", "site_malloc_large": "malloc",
+              "site_calloc": "calloc", "site_realloc_chain": "realloc", "site_posix_memalign": "posix_memalign",
+              "site_aligned_alloc": "aligned_alloc", "site_valloc": "valloc", "site_strdup": "malloc"}
+
+
+def of_the_heap(profile):
+    return [sample for sample in profile.samples if sample.labels.get("allocator") not in BESIDE_THE_HEAP]
+
+
+def by_site(profile, sites):
+    """What the profile says in the terms of the truth."""
+    found = {site: dict.fromkeys(KINDS, 0) for site in sites}
+    for sample in of_the_heap(profile):
+        site = next((name for name in sample.names if name in found), None)
+        if site:
+            for name, kind in KINDS.items():
+                found[site][name] += sample.values[kind]
+    return found
+
+
+def record_to_the_truth(host, name, program, rate, *arguments):
+    """Records until the program has told its truth and waits; then interrupts."""
+    path = host.path(name)
+    recording = host.record("-heap-rate", rate, command=[host.target(program), path, *arguments, "1"])
+    truth = recording.until(path)
+    return recording.interrupt(), truth["sites"]
+
+
+def compare_exactly(recording, truth, kinds=tuple(KINDS)):
+    found = by_site(recording.heap, truth)
+    wrong = [f"{site}: {kind} is {found[site][kind]}, truly {truth[site][kind]}"
+             for site in truth for kind in kinds if found[site][kind] != truth[site][kind]]
+    check(not wrong, "\n".join(wrong))
+
+
+EXACT = {}
+
+
+def exact(host):
+    if not EXACT:
+        EXACT["recording"], EXACT["truth"] = record_to_the_truth(host, "exact.json", "conserve", 1, 16, 500, 2000)
+    return EXACT["recording"], EXACT["truth"]
+
+
+def every_number_is_exact(host):
+    recording, truth = exact(host)
+    check(sum(tally["count"] for tally in truth.values()) > 10000, "the target allocated little")
+    compare_exactly(recording, truth)
+    check(recording.heap.period == 1, f"the period of an exact profile is {recording.heap.period}")
+
+
+def form_is_as_gos(host):
+    profile = exact(host)[0].heap
+    check(profile.types == [("alloc_objects", "count"), ("alloc_space", "bytes"), ("inuse_objects", "count"),
+                            ("inuse_space", "bytes")], f"types are {profile.types}")
+    check(profile.default_type == "inuse_space", f"the default type is {profile.default_type!r}")
+    check(profile.period_type == ("space", "bytes"), f"the period type is {profile.period_type}")
+    check(profile.time_ns > 0 and profile.duration_ns > 0, "time or duration is missing")
+
+
+def allocators_are_named_and_cut(host):
+    recording, truth = exact(host)
+    wrong = []
+    for sample in of_the_heap(recording.heap):
+        site = next((name for name in sample.names if name in truth), None)
+        allocator = sample.labels.get("allocator")
+        if site in ALLOCATORS and allocator != ALLOCATORS[site]:
+            wrong.append(f"{site} has the allocator {allocator}")
+        if site and site not in ("site_strdup", "site_vector") and sample.names[0] != site:
+            wrong.append(f"above {site} there is {sample.names[0]}")
+        if site == "site_strdup" and "strdup" not in sample.names[0]:
+            wrong.append(f"the caller of malloc is {sample.names[0]}, not strdup")
+    check(not wrong, "\n".join(sorted(set(wrong))))
+
+
+def stacks_of_allocations_are_whole(host):
+    recording, truth = exact(host)
+    whole = total = 0
+    for sample in of_the_heap(recording.heap):
+        if any(name in truth for name in sample.names):
+            total += sample.values["alloc_objects"]
+            if "_start" in sample.names or "worker" in sample.names[:-1]:
+                whole += sample.values["alloc_objects"]
+    check(whole >= 0.99 * total, f"{whole} of {total} allocations have a stack down to the thread's start")
+
+
+def cpp_is_exact(host):
+    recording, truth = record_to_the_truth(host, "cpp.json", "conserve_new", 1, 500)
+    compare_exactly(recording, truth)
+
+
+def counts_stay_when_the_target_ends(host):
+    """What was allocated is known also when nobody interrupts: the program ends by itself."""
+    path = host.path("ending.json")
+    recording = host.recorded("-heap-rate", 1, command=[host.target("conserve"), path, 4, 500, 2000, 0])
+    compare_exactly(recording, recorder.read_json(path)["sites"], ("count", "bytes"))
+
+
+def spread_of_estimate(truth_of_site, rate):
+    """Relative standard deviation of the estimate of a site's bytes, for sizes all like the mean."""
+    if not truth_of_site["count"]:
+        return 1
+    mean = max(truth_of_site["bytes"] / truth_of_site["count"], 1)
+    taken = 1 - math.exp(-mean / rate)
+    return ((1 - taken) / taken / truth_of_site["count"]) ** 0.5
+
+
+def sampled_is_close(host):
+    rate = 4096
+    recording, truth = record_to_the_truth(host, "sampled.json", "conserve", rate, 16, 2000, 2000)
+    profile = recording.heap
+    check(profile.period == rate, f"the period is {profile.period}, not the rate")
+    found = by_site(profile, truth)
+    sampled = sum(1 for sample in of_the_heap(profile) for _ in sample.frames)
+    check(sampled > 0, "nothing was sampled")
+    for kind in ("count", "bytes"):
+        totals = [sum(tallies[site][kind] for site in truth if site != "site_malloc_zero")  # no bytes: never sampled
+                  for tallies in (found, truth)]
+        close_to(*totals, 0.05, f"the total of {kind}")
+    # Sites of which enough was sampled for four deviations to fit into 5 %: at least one must be such.
+    precise = [site for site, tally in truth.items() if 4 * spread_of_estimate(tally, rate) < 0.05]
+    check(precise, "no site was sampled often enough to tell anything")
+    for site in precise:
+        close_to(found[site]["bytes"], truth[site]["bytes"], 0.05, f"bytes of {site}")
+    live = [sum(tallies[site]["live_bytes"] for site in truth) for tallies in (found, truth)]
+    close_to(live[0], live[1], 0.10, "bytes in use")  # a few hundred blocks, most of them large
+
+
+def counters_agree(host):
+    """The profiler's own books: nothing was dropped, nothing freed twice."""
+    heap = exact(host)[0].said["heap"]
+    for key in ("dropped", "missed_frees"):
+        check(heap[key] == 0, f"{key} is {heap[key]}")
+    check(heap["tracked"] and not heap["given_up"] and heap["rate_bytes"] == 1, f"run.json says {heap}")
+    profile = exact(host)[0].heap
+    for key, kind in (("alloc_objects", "alloc_objects"), ("alloc_bytes", "alloc_space"),
+                      ("inuse_objects", "inuse_objects"), ("inuse_bytes", "inuse_space")):
+        got = sum(sample.values[kind] for sample in of_the_heap(profile))
+        check(heap["snapshots"][-1][key] == got, f"{key}: run.json says {heap['snapshots'][-1][key]}, the file {got}")
+
+
+
+if __name__ == "__main__":
+    recorder.main([
+        ("exact: every count and byte, by function, over threads, realloc, fork and exec", every_number_is_exact),
+        ("exact: the file has the form of Go's heap profiles", form_is_as_gos),
+        ("exact: the allocator is a label and not a frame", allocators_are_named_and_cut),
+        ("exact: stacks reach the start of the thread", stacks_of_allocations_are_whole),
+        ("exact: nothing dropped, no free missed", counters_agree),
+        ("exact: C++ new, new[], aligned, nothrow, a growing vector", cpp_is_exact),
+        ("exact: counts stay when the target ends by itself", counts_stay_when_the_target_ends),
+        ("sampled: totals and well sampled functions within 5 %", sampled_is_close),
+    ])
