@@ -18,14 +18,16 @@ static void put_value_type(struct wire_writer *writer, uint32_t number, const st
 	wire_enclose(writer, number, begin);
 }
 
-static void put_ids(struct wire_writer *writer, uint32_t number, const uint32_t *ids, size_t count)
+/* `ids` may be NULL when `count` is 0; so `first` is not added to it outside. */
+static void put_ids(struct wire_writer *writer, uint32_t number, const uint32_t *ids, size_t first,
+		    size_t count)
 {
 	size_t begin = writer->count;
 	for (size_t i = 0; i < count; i++)
 		if (count < PACKED_NUMBERS_MIN)
-			wire_put_number(writer, number, ids[i]);
+			wire_put_number(writer, number, ids[first + i]);
 		else
-			wire_put_varint(writer, ids[i]);
+			wire_put_varint(writer, ids[first + i]);
 	if (count >= PACKED_NUMBERS_MIN)
 		wire_enclose(writer, number, begin);
 }
@@ -46,7 +48,7 @@ static void put_sample(struct wire_writer *writer, const struct pprof *profile,
 		       const struct pprof_sample *sample)
 {
 	size_t begin = writer->count;
-	put_ids(writer, 1, profile->location_ids + sample->locations_first, sample->locations_count);
+	put_ids(writer, 1, profile->location_ids, sample->locations_first, sample->locations_count);
 	put_values(writer, 2, sample->values, profile->value_count);
 	for (size_t i = 0; i < sample->labels_count; i++) {
 		const struct pprof_label *label = &profile->labels[sample->labels_first + i];
@@ -146,7 +148,7 @@ uint8_t *pprof_encode(const struct pprof *profile, size_t *ret_bytes)
 	if (profile->period_type.type || profile->period_type.unit)
 		put_value_type(&writer, 11, &profile->period_type);
 	wire_put_number_unless_zero(&writer, 12, (uint64_t)profile->period);
-	put_ids(&writer, 13, profile->comments, profile->comment_count);
+	put_ids(&writer, 13, profile->comments, 0, profile->comment_count);
 	wire_put_number_unless_zero(&writer, 14, default_value_type);
 	*ret_bytes = writer.count;
 	return writer.bytes;
