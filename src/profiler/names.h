@@ -30,6 +30,8 @@ struct name_line {
 struct names; /* opaque; texts live until names_destroy() */
 
 struct names *names_create(void);
+/* The same with another folder than /usr/lib/debug for separate debug files. */
+struct names *names_create_with(const char *debug_folder);
 void names_destroy(struct names *names);
 
 /* `address` is in the object's file (p_vaddr terms); for callers it is the return address less 1. Returns the
@@ -42,7 +44,10 @@ struct names_quality {
 };
 struct names_quality names_quality_of(struct names *names, struct object *object);
 
-/* Reads /proc/kallsyms once. *ret_module is "[kernel.kallsyms]" or "[module]". 1 line always. */
+/* Reads /proc/kallsyms unless it has been read: once before privileges are given up. NULL, or why kernel functions
+ * have no names and what to do about it. */
+const char *names_kernel_note(struct names *names);
+/* Reads /proc/kallsyms once; "[kernel]+0xADDRESS" where it has no names. *ret_module is "[kernel.kallsyms]" or "[module]". 1 line always. */
 size_t names_of_kernel(struct names *names, uint64_t address, struct name_line lines[static NAMES_LINES_MAX],
 		       const char **ret_module);
 

@@ -70,6 +70,9 @@ int profiler_write_off_cpu(struct profiler *profiler, const char *path,
 			   char error[static PROFILER_ERROR_BYTES_MAX]);
 int profiler_write_heap(struct profiler *profiler, int snapshot_index, const char *path,
 			char error[static PROFILER_ERROR_BYTES_MAX]);
+/* Address space that is mapped (mmap, mremap, brk), beside the allocators' own, by stack; values as the heap's. */
+int profiler_write_mappings(struct profiler *profiler, int snapshot_index, const char *path,
+			    char error[static PROFILER_ERROR_BYTES_MAX]);
 /* Page faults by stack (who touches new memory). */
 int profiler_write_faults(struct profiler *profiler, const char *path,
 			  char error[static PROFILER_ERROR_BYTES_MAX]);

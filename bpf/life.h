@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Processes come, execute other programs and go; memory is mapped and unmapped. User space is told, and wakes up
+ * where it must act before the next sample.
+ */
+#ifndef BPF_LIFE_H
+#define BPF_LIFE_H
+
+static __always_inline void tell(enum record_kind kind, uint32_t tgid, uint32_t tid)
+{
+	struct scratch *scratch = scratch_of(SCRATCH_SWITCH);
+	if (!scratch)
+		return;
+	record_begin(&scratch->record, kind, bpf_ktime_get_ns());
+	scratch->record.tgid = tgid;
+	scratch->record.tid = tid;
+	record_emit(&scratch->record, 1);
+}
+
+SEC("tp_btf/sched_process_fork")
+int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
+{
+	const struct profiler_control *control = control_of();
+	uint32_t parent_tgid = (uint32_t)parent->tgid;
+	uint32_t child_tgid = (uint32_t)child->tgid;
+	if (!control || !control->follow_children || child_tgid == parent_tgid || !is_target(parent_tgid))
+		return 0;
+	uint32_t yes = 1;
+	bpf_map_update_elem(&targets, &child_tgid, &yes, BPF_ANY);
+	/* The child begins with its parent's mappings. */
+	const struct unwind_process *process = unwind_process_of(parent_tgid);
+	if (process) {
+		struct unwind_process copy = *process;
+		bpf_map_update_elem(&processes, &child_tgid, &copy, BPF_ANY);
+	}
+	tell(RECORD_FORK, parent_tgid, child_tgid);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exec")
+int BPF_PROG(on_exec, struct task_struct *task)
+{
+	uint32_t tgid = (uint32_t)task->tgid;
+	if (!is_target(tgid))
+		return 0;
+	bpf_map_delete_elem(&processes, &tgid);
+	tell(RECORD_EXEC, tgid, (uint32_t)task->pid);
+	return 0;
+}
+
+SEC("tp_btf/sched_process_exit")
+int BPF_PROG(on_exit, struct task_struct *task)
+{
+	uint32_t tgid = (uint32_t)task->tgid;
+	if (!is_target(tgid))
+		return 0;
+	int live = BPF_CORE_READ((struct task_struct___life *)task, signal, live.counter);
+	if (live == 0)
+		tell(RECORD_EXIT, tgid, (uint32_t)task->pid);
+	return 0;
+}
+
+static __always_inline void tell_memory(struct task_struct *task, enum record_kind kind, uint64_t address,
+					uint64_t bytes)
+{
+	struct scratch *scratch = scratch_of(SCRATCH_SWITCH);
+	if (!scratch)
+		return;
+	struct record *record = &scratch->record;
+	record_begin(record, kind, bpf_ktime_get_ns());
+	record->address = address;
+	record->weight = bytes;
+	record->count = heap_in_allocator(task);
+	if (kind != RECORD_UNMAP)
+		record_user_stack(scratch, task);
+	record_emit(record, 0);
+}
+
+static __always_inline void on_mmap(struct task_struct *task, const struct pt_regs *registers, long result,
+				    int memory_on)
+{
+	/* New code: its rows must be there before it is sampled. */
+	if (call_argument(registers, 2) & PROTECTION_EXECUTE)
+		tell(RECORD_MAPPINGS, (uint32_t)task->tgid, (uint32_t)task->pid);
+	if (memory_on)
+		tell_memory(task, RECORD_MAP, (uint64_t)result, call_argument(registers, 1));
+}
+
+SEC("tp_btf/sys_exit")
+int BPF_PROG(on_system_call, struct pt_regs *raw, long result)
+{
+	struct pt_regs registers;
+	const struct profiler_control *control = control_of();
+	struct task_struct *task = bpf_get_current_task_btf();
+	if (!control || !is_target((uint32_t)task->tgid))
+		return 0;
+	if (bpf_probe_read_kernel(&registers, sizeof registers, raw) < 0)
+		return 0;
+	uint64_t number = registers_system_call(&registers);
+	int failed = result < 0 && result > -4096;
+	if (number == CALL_MMAP && !failed) {
+		on_mmap(task, &registers, result, control->memory_on);
+	} else if (!control->memory_on || failed) {
+		return 0;
+	} else if (number == CALL_MUNMAP) {
+		tell_memory(task, RECORD_UNMAP, call_argument(&registers, 0), call_argument(&registers, 1));
+	} else if (number == CALL_MREMAP) {
+		tell_memory(task, RECORD_UNMAP, call_argument(&registers, 0), call_argument(&registers, 1));
+		tell_memory(task, RECORD_MAP, (uint64_t)result, call_argument(&registers, 2));
+	} else if (number == CALL_BRK) {
+		tell_memory(task, RECORD_BRK, (uint64_t)result, 0);
+	}
+	return 0;
+}
+
+#endif

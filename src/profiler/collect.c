@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What becomes of the records that the programs send: samples are added up, news of processes are acted on.
+ */
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "profiler/internal.h"
+
+static void news_fork(struct profiler *profiler, const struct record *record)
+{
+	const struct process *parent = process_find(profiler, (pid_t)record->tgid);
+	uint32_t generation = parent ? parent->generation : 0;
+	struct process *child = process_add(profiler, (pid_t)record->tid);
+	child->generation = generation;
+	allocators_probe(profiler, child);
+}
+
+static void news_exec(struct profiler *profiler, const struct record *record)
+{
+	struct process *process = process_add(profiler, (pid_t)record->tgid);
+	heap_forget_process(profiler, record->tgid);
+	memory_forget(profiler->memory, record->tgid);
+	process->generation = 0;
+	process_read_mappings(profiler, process);
+	allocators_probe(profiler, process);
+}
+
+static void news_exit(struct profiler *profiler, const struct record *record)
+{
+	struct process *process = process_find(profiler, (pid_t)record->tgid);
+	uint32_t tgid = record->tgid;
+	memory_forget(profiler->memory, tgid);
+	bpf_map_delete_elem(map_fd_of(profiler, "targets"), &tgid);
+	bpf_map_delete_elem(map_fd_of(profiler, "processes"), &tgid);
+	if (process) {
+		names_read_jit(profiler->names, process->pid);
+		process->exited = 1;
+	}
+}
+
+static void news_mappings(struct profiler *profiler, const struct record *record)
+{
+	struct process *process = process_add(profiler, (pid_t)record->tgid);
+	if (process_read_mappings(profiler, process) == 0)
+		allocators_probe(profiler, process);
+}
+
+static void add_stack_counts(struct profiler *profiler, const struct record *record)
+{
+	if (record->kind != RECORD_CPU)
+		return;
+	profiler->cpu_samples += record->count;
+	profiler->cpu_ns += record->weight;
+	if (record->stop == UNWIND_STOP_NO_USER)
+		return;
+	profiler->user_stacks += record->count;
+	profiler->user_stacks_scanned += record->scanned ? record->count : 0;
+	if (record->stop < UNWIND_STOP_COUNT)
+		profiler->stops[record->stop] += record->count;
+}
+
+static void add_stage_time(struct profiler *profiler, const struct record *record)
+{
+	size_t stage = record->stage && record->stage <= STAGE_COUNT ? record->stage - 1 : STAGE_COUNT;
+	struct profiler_stage_time *time = &profiler->stages[stage];
+	if (record->kind == RECORD_CPU)
+		time->cpu_ns += record->weight;
+	else if (record->kind == RECORD_BLOCKED)
+		time->blocked_ns += record->weight;
+	else if (record->kind == RECORD_RUNQUEUE)
+		time->runqueue_ns += record->weight;
+	if (record->kind == RECORD_BLOCKED || record->kind == RECORD_RUNQUEUE)
+		profiler->off_cpu_samples += record->count;
+}
+
+static void add_sample(struct profiler *profiler, const struct record *record)
+{
+	add_stack_counts(profiler, record);
+	add_stage_time(profiler, record);
+	samples_add(&profiler->samples, record);
+}
+
+int collect_record(void *context, void *data, size_t bytes)
+{
+	struct profiler *profiler = context;
+	const struct record *record = data;
+	if (bytes < offsetof(struct record, frames) || bytes < record_bytes(record))
+		return 0;
+	switch ((enum record_kind)record->kind) {
+	case RECORD_FORK:
+		news_fork(profiler, record);
+		break;
+	case RECORD_EXEC:
+		news_exec(profiler, record);
+		break;
+	case RECORD_EXIT:
+		news_exit(profiler, record);
+		break;
+	case RECORD_MAPPINGS:
+		news_mappings(profiler, record);
+		break;
+	case RECORD_MAP:
+	case RECORD_UNMAP:
+	case RECORD_BRK:
+		memory_record(profiler->memory, &profiler->samples, record);
+		break;
+	case RECORD_CPU:
+	case RECORD_BLOCKED:
+	case RECORD_RUNQUEUE:
+	case RECORD_FAULT:
+		add_sample(profiler, record);
+		break;
+	}
+	return 0;
+}

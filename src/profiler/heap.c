@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The heap's state at one moment: totals by site, and what is live, summed by site.
+ */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+
+#include "base/clock.h"
+#include "profiler/internal.h"
+
+enum { BATCH = 4096 };
+
+double heap_weight(uint64_t bytes, uint64_t rate_bytes)
+{
+	if (rate_bytes <= 1)
+		return 1;
+	double x = (double)(bytes ? bytes : 1) / (double)rate_bytes;
+	return 1 / -expm1(-x);
+}
+
+void heap_scale(const struct profiler *profiler, const struct heap_site_state *state,
+		struct heap_scaled *ret_scaled)
+{
+	int exact = profiler->options.heap_rate_bytes <= 1;
+	*ret_scaled = (struct heap_scaled){
+		.alloc_objects = exact ? (double)state->total.objects
+				       : (double)state->total.weighted_objects / 1000,
+		.alloc_bytes = (double)(exact ? state->total.bytes : state->total.weighted_bytes),
+		.inuse_objects = state->live_objects,
+		.inuse_bytes = state->live_bytes,
+	};
+}
+
+/* Sites by their identity: open addressing over the snapshot's array. */
+struct site_index {
+	struct heap_snapshot *snapshot;
+	size_t sites_max;
+	uint32_t *slots;
+	size_t slot_count;
+};
+
+static uint64_t site_hash(const struct heap_site *site)
+{
+	uint64_t hash = site->stack_hash ^ ((uint64_t)site->tgid << 32 | site->stage << 8 | site->allocator);
+	hash *= 0x9e3779b97f4a7c15u;
+	return hash ^ hash >> 32;
+}
+
+static void index_grow(struct site_index *index, size_t slot_count)
+{
+	free(index->slots);
+	index->slots = calloc(slot_count, sizeof *index->slots);
+	if (!index->slots)
+		abort();
+	index->slot_count = slot_count;
+	for (size_t i = 0; i < index->snapshot->site_count; i++) {
+		size_t slot = site_hash(&index->snapshot->sites[i].site) & (slot_count - 1);
+		while (index->slots[slot])
+			slot = (slot + 1) & (slot_count - 1);
+		index->slots[slot] = (uint32_t)(i + 1);
+	}
+}
+
+static struct heap_site_state *index_site(struct site_index *index, const struct heap_site *site)
+{
+	struct heap_snapshot *snapshot = index->snapshot;
+	if (2 * (snapshot->site_count + 1) > index->slot_count)
+		index_grow(index, index->slot_count ? 2 * index->slot_count : 256);
+	size_t slot = site_hash(site) & (index->slot_count - 1);
+	for (; index->slots[slot]; slot = (slot + 1) & (index->slot_count - 1)) {
+		struct heap_site_state *known = &snapshot->sites[index->slots[slot] - 1];
+		if (memcmp(&known->site, site, sizeof *site) == 0)
+			return known;
+	}
+	snapshot->sites = memory_grow(snapshot->sites, &index->sites_max, snapshot->site_count,
+				      sizeof *snapshot->sites);
+	struct heap_site_state *added = &snapshot->sites[snapshot->site_count++];
+	*added = (struct heap_site_state){ .site = *site };
+	index->slots[slot] = (uint32_t)snapshot->site_count;
+	return added;
+}
+
+/* Calls `each` for all entries of a hash map; entries that come and go meanwhile may be missed. */
+static int map_each(int fd, size_t key_bytes, size_t value_bytes,
+		    void (*each)(void *owner, const void *key, const void *value), void *owner)
+{
+	uint64_t cursor = 0; /* the batch calls of hash maps keep a bucket number there */
+	uint8_t *keys = malloc(BATCH * key_bytes);
+	uint8_t *values = malloc(BATCH * value_bytes);
+	int code = keys && values ? 0 : -ENOMEM;
+	for (int first = 1; !code; first = 0) {
+		uint32_t count = BATCH;
+		uint64_t next = 0;
+		int result = bpf_map_lookup_batch(fd, first ? NULL : &cursor, &next, keys, values, &count, NULL);
+		if (result < 0 && errno != ENOENT)
+			code = -errno;
+		for (uint32_t i = 0; !code && i < count; i++)
+			each(owner, keys + i * key_bytes, values + i * value_bytes);
+		if (result < 0)
+			break;
+		cursor = next;
+	}
+	free(keys);
+	free(values);
+	return code;
+}
+
+static void each_site(void *owner, const void *key, const void *value)
+{
+	struct heap_site site;
+	memcpy(&site, key, sizeof site);
+	memcpy(&index_site(owner, &site)->total, value, sizeof(struct heap_total));
+}
+
+struct live_sum {
+	struct site_index *index;
+	uint64_t rate_bytes;
+};
+
+static void each_live(void *owner, const void *key, const void *value)
+{
+	const struct live_sum *sum = owner;
+	struct heap_live live;
+	(void)key;
+	memcpy(&live, value, sizeof live);
+	struct heap_site_state *site = index_site(sum->index, &live.site);
+	double weight = heap_weight(live.bytes, sum->rate_bytes);
+	site->live_objects += weight;
+	site->live_bytes += weight * (double)live.bytes;
+}
+
+int heap_take_snapshot(struct profiler *profiler, struct heap_snapshot *snapshot)
+{
+	struct site_index index = { .snapshot = snapshot };
+	struct live_sum sum = { .index = &index, .rate_bytes = profiler->options.heap_rate_bytes };
+	snapshot->at_ns = clock_monotonic_ns();
+	snapshot->at_unix_ns = clock_unix_ns();
+	snapshot->memory_count = memory_sites(profiler->memory, &snapshot->memory, &snapshot->mapped_bytes);
+	int code = map_each(map_fd_of(profiler, "heap_live"), sizeof(struct heap_live_key),
+			    sizeof(struct heap_live), each_live, &sum);
+	if (!code)
+		code = map_each(map_fd_of(profiler, "heap_sites"), sizeof(struct heap_site),
+				sizeof(struct heap_total), each_site, &index);
+	free(index.slots);
+	return code;
+}
+
+struct forget {
+	int fd;
+	uint32_t tgid;
+	struct heap_live_key *keys;
+	size_t count, max;
+};
+
+static void each_forget(void *owner, const void *key, const void *value)
+{
+	struct forget *forget = owner;
+	struct heap_live_key live;
+	(void)value;
+	memcpy(&live, key, sizeof live);
+	if (live.tgid != forget->tgid)
+		return;
+	forget->keys = memory_grow(forget->keys, &forget->max, forget->count, sizeof *forget->keys);
+	forget->keys[forget->count++] = live;
+}
+
+void heap_forget_process(struct profiler *profiler, uint32_t tgid)
+{
+	struct forget forget = { .fd = map_fd_of(profiler, "heap_live"), .tgid = tgid };
+	map_each(forget.fd, sizeof(struct heap_live_key), sizeof(struct heap_live), each_forget, &forget);
+	for (size_t i = 0; i < forget.count; i++)
+		bpf_map_delete_elem(forget.fd, &forget.keys[i]);
+	free(forget.keys);
+}

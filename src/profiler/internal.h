@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What the files of this room share: the profiler's state, part by part in the order of its life. Internal
+ * to profiler; see profiler.h for what others see.
+ */
+#ifndef PROFILER_INTERNAL_H
+#define PROFILER_INTERNAL_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "bpf/shared.h"
+#include "profiler/names.h"
+#include "profiler/objects.h"
+#include "profiler/profiler.h"
+#include "profiler/rows.h"
+#include "profiler/samples.h"
+
+struct bpf_link;
+struct bpf_map;
+struct bpf_program;
+struct ring_buffer;
+struct profiler_bpf; /* the skeleton; only load.c and attach.c look inside */
+
+/* Limits, each with its reason. */
+#define PROFILER_PROCESSES_MAX 4096 /* as bpf/maps.h: followed at a time */
+#define PROFILER_MAPPINGS_MAX 65536 /* of all processes together; Chromium has 300 a process */
+#define PROFILER_ROWS_MAX (1 << 22) /* unwind rows of all objects: 32 MB; libLLVM has 0.95 M */
+#define PROFILER_RULES_MAX (1 << 15)
+#define PROFILER_OFF_CPU_RATE_NS 1000000 /* one sample per millisecond of waiting */
+#define PROFILER_FAULT_HZ 997		 /* page faults that are looked at, per second and thread */
+#define PROFILER_HEAP_LIVE_MAX (1 << 20) /* blocks tracked at a time: 100 MB of kernel memory when full */
+
+/* The executable mappings of a process at one time. Sets are never changed: a new state is a new set. */
+struct mapping_set {
+	uint32_t generation; /* index in the table of sets, + 1 */
+	uint32_t first;	     /* in the kernel's table */
+	uint32_t count;
+	int live; /* some process is at this generation */
+	struct unwind_mapping *mappings;
+};
+
+struct process {
+	pid_t pid;
+	uint32_t generation; /* 0: not read yet */
+	int exited;
+	uint32_t *probed; /* objects that were searched for allocators */
+	size_t probed_count, probed_max;
+};
+
+struct links {
+	struct bpf_link **items; /* owned */
+	size_t count, max;
+};
+
+struct heap_site_state {
+	struct heap_site site;
+	struct heap_total total;
+	double live_objects, live_bytes; /* scaled when sampled */
+};
+
+struct heap_snapshot {
+	int64_t at_ns; /* CLOCK_MONOTONIC */
+	int64_t at_unix_ns;
+	struct heap_site_state *sites;
+	size_t site_count;
+	struct memory_site *memory; /* mappings that are there, by stack */
+	size_t memory_count;
+	uint64_t mapped_bytes;
+};
+
+struct profiler {
+	struct profiler_options options;
+	struct profiler_bpf *bpf;
+	struct ring_buffer *ring;
+	int epoll_fd; /* of the ring */
+	struct profiler_control *control; /* mapped */
+	struct unwind_mapping *mappings; /* mapped, PROFILER_MAPPINGS_MAX */
+	struct rows_table rows;
+	struct unwind_row *rows_memory;
+	struct unwind_rule *rules_memory;
+
+	struct objects *objects;
+	struct mapping_set **sets;
+	size_t set_count, sets_max;
+	uint32_t mappings_cursor;
+	struct process *processes;
+	size_t process_count, processes_max;
+	pid_t main_pid;
+	uint32_t main_generation;
+
+	struct links links, heap_links; /* heap_links: allocator probes, which the budget may end */
+	struct bpf_link *switch_link, *wakeup_link;
+	int *cpu_events, *fault_events;
+	size_t cpu_event_count, cpu_events_max, fault_event_count, fault_events_max;
+	const char *cpu_event_name;
+	int detached;
+
+	struct samples samples;
+	struct memory *memory;
+	struct heap_snapshot snapshots[PROFILER_SNAPSHOTS_MAX];
+	size_t snapshot_count;
+	char allocators[512]; /* what is probed, for a person */
+	int heap_given_up, heap_was_tracked;
+	int64_t heap_given_up_ns; /* since attach */
+	int64_t budget_at_ns;
+	uint64_t budget_hits, budget_returns, budget_allocations;
+
+	int64_t attach_ns, attach_unix_ns;
+	int64_t window_start_unix_ns, window_open_ns, window_ns; /* window_open_ns: 0 when closed */
+	uint64_t page_faults;
+	uint64_t cpu_samples, cpu_ns, off_cpu_samples;
+	uint64_t user_stacks, user_stacks_scanned, stops[UNWIND_STOP_COUNT];
+	struct profiler_stage_time stages[STAGE_COUNT + 1];
+	uint64_t program_run_ns, program_runs;
+	int stats_fd;
+	struct names *names;
+};
+
+/* For a person; does nothing when nobody listens. */
+__attribute__((format(printf, 2, 3))) void profiler_say(struct profiler *profiler, const char *format, ...);
+/* Fills `error`; returns -1. */
+__attribute__((format(printf, 2, 3))) int profiler_error(char *error, const char *format, ...);
+/* realloc() that ends the program when there is no memory; the supervisor has nothing else to do then. */
+void *memory_grow(void *array, size_t *max, size_t count, size_t item_bytes);
+
+/* rights.c: 0, or -1 with a sentence that names what is missing and how to get it. */
+int rights_check(char error[static PROFILER_ERROR_BYTES_MAX]);
+/* What an error of the kernel most likely means here. */
+int rights_explain(const char *what, int code, char error[static PROFILER_ERROR_BYTES_MAX]);
+
+/* load.c */
+int load_programs(struct profiler *profiler, char error[static PROFILER_ERROR_BYTES_MAX]);
+void unload_programs(struct profiler *profiler);
+uint64_t counter_read(const struct profiler *profiler, enum counter counter);
+struct bpf_map *map_named(const struct profiler *profiler, const char *name);
+struct bpf_program *program_named(const struct profiler *profiler, const char *name);
+int map_fd_of(const struct profiler *profiler, const char *name);
+/* Sums what our programs have cost so far. */
+void load_account(struct profiler *profiler);
+
+/* processes.c */
+struct process *process_find(struct profiler *profiler, pid_t pid);
+struct process *process_add(struct profiler *profiler, pid_t pid);
+/* Reads /proc/PID/maps; the kernel's tables follow. 0, or -errno. */
+int process_read_mappings(struct profiler *profiler, struct process *process);
+/* The mapping that `address` was in. NULL: none. */
+const struct unwind_mapping *mapping_find(const struct profiler *profiler, uint32_t generation,
+					  uint64_t address);
+const struct mapping_set *mapping_set_at(const struct profiler *profiler, uint32_t generation);
+
+/* events.c: perf events of all threads of a process */
+int events_open(struct profiler *profiler, pid_t pid, char error[static PROFILER_ERROR_BYTES_MAX]);
+void events_enable_cpu(struct profiler *profiler, int on);
+void events_count_faults(struct profiler *profiler);
+void events_close(struct profiler *profiler);
+
+/* attach.c */
+void links_keep(struct links *links, struct bpf_link *link);
+void links_release(struct links *links);
+int attach_tracepoints(struct profiler *profiler, char error[static PROFILER_ERROR_BYTES_MAX]);
+/* CPU and off-CPU programs for the window. */
+void attach_window(struct profiler *profiler, int open);
+
+/* allocators.c */
+/* Probes the allocators that this process has mapped and that are not probed yet. */
+void allocators_probe(struct profiler *profiler, struct process *process);
+void allocators_probe_starting(struct profiler *profiler, struct process *process);
+void allocators_release(struct profiler *profiler);
+/* Takes the probes off when they cost too much. */
+void allocators_watch_budget(struct profiler *profiler, int64_t now_ns);
+
+/* site.c: where in a function's first bytes a probe is cheap */
+/* Offset of the first instruction that the kernel emulates (push, jump, call, nop) and that is reached with the
+ * arguments still in their registers; -1: none. *ret_at_entry: the stack pointer still points at the return
+ * address there, so that a return probe works. */
+int site_find(const uint8_t *code, size_t bytes, int *ret_at_entry);
+
+/* collect.c: one record of the ring */
+int collect_record(void *profiler, void *data, size_t bytes);
+
+/* memory.c: what is mapped, as mmap, munmap, mremap and brk tell */
+struct memory_site {
+	const struct record *record; /* whose stack it is */
+	uint64_t objects, bytes;     /* that are mapped now; ever: the record's count and weight */
+};
+struct memory *memory_create(void);
+void memory_destroy(struct memory *memory);
+void memory_record(struct memory *memory, struct samples *samples, const struct record *record);
+/* A process has executed another program or ended: nothing is mapped any more. */
+void memory_forget(struct memory *memory, uint32_t tgid);
+/* By stack; *ret_sites on the heap. */
+size_t memory_sites(const struct memory *memory, struct memory_site **ret_sites, uint64_t *ret_mapped_bytes);
+
+/* heap.c */
+int heap_take_snapshot(struct profiler *profiler, struct heap_snapshot *snapshot);
+/* Forgets the blocks of a process that has executed another program. */
+void heap_forget_process(struct profiler *profiler, uint32_t tgid);
+double heap_weight(uint64_t bytes, uint64_t rate_bytes);
+struct heap_scaled { /* what the recorded allocations stand for */
+	double alloc_objects, alloc_bytes, inuse_objects, inuse_bytes;
+};
+void heap_scale(const struct profiler *profiler, const struct heap_site_state *state,
+		struct heap_scaled *ret_scaled);
+
+#endif

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * One pprof file that is being put together: addresses become locations with names, labels say thread, stage and
+ * state, comments say how far the file can be trusted. Internal to profiler.
+ */
+#ifndef PROFILER_WRITER_H
+#define PROFILER_WRITER_H
+
+#include "pprof/pprof.h"
+#include "profiler/internal.h"
+
+#define WRITER_FRAMES_MAX (KERNEL_FRAMES_MAX + UNWIND_FRAMES_MAX)
+
+struct writer {
+	struct profiler *profiler;
+	struct pprof *profile;
+	uint32_t *mapping_ids; /* by object and start: pairs in mapping_keys */
+	uint64_t (*mapping_keys)[2];
+	size_t mapping_count, mapping_ids_max, mapping_keys_max;
+	uint32_t kernel_mapping_id, module_mapping_id, jit_mapping_id;
+};
+
+void writer_begin(struct writer *writer, struct profiler *profiler);
+/* Writes the file and frees everything. 0, or -1 with a sentence. */
+int writer_end(struct writer *writer, const char *path, char error[static PROFILER_ERROR_BYTES_MAX]);
+
+uint32_t writer_user_location(struct writer *writer, uint32_t tgid, uint32_t generation, uint64_t address);
+/* Location ids of a record's stack, leaf first; returns their number. */
+size_t writer_stack(struct writer *writer, const struct record *record,
+		    uint32_t ids[static WRITER_FRAMES_MAX]);
+
+struct pprof_label writer_text_label(struct writer *writer, const char *key, const char *text);
+struct pprof_label writer_number_label(struct writer *writer, const char *key, int64_t number,
+				       const char *unit);
+/* 1 when the thread had a stage (+ 1), else 0. */
+size_t writer_stage_label(struct writer *writer, uint32_t stage, struct pprof_label *label);
+size_t writer_record_labels(struct writer *writer, const struct record *record,
+			    struct pprof_label labels[static PPROF_LABELS_MAX]);
+
+void writer_period(struct writer *writer, const char *type, const char *unit, int64_t period);
+__attribute__((format(printf, 2, 3))) void writer_comment(struct writer *writer, const char *format, ...);
+/* How far the stacks can be trusted. */
+void writer_comment_stacks(struct writer *writer);
+
+#endif
