@@ -57,6 +57,8 @@ poweroff -f
 
 
 def host_has_qemu():
+    if os.uname().machine != "x86_64":
+        raise Unavailable(f"the guest runs programs of the host, and is x86-64; the host is {os.uname().machine}")
     for program in ("qemu-system-x86_64", "busybox"):
         if not shutil.which(program):
             package = {"busybox": "busybox-static"}.get(program, "qemu-system-x86")
