@@ -14,7 +14,7 @@
 
 #include "pprof/pprof.h"
 
-#define REPORT_ERROR_BYTES_MAX 1024
+#define REPORT_ERROR_BYTES_MAX 1024 /* a sentence with a path in it */
 
 struct flame_options {
 	const char *title;    /* "CPU" */
