@@ -53,19 +53,25 @@ int on_cpu(struct bpf_perf_event_data *context)
 	return 0;
 }
 
-/* A page fault of the target's: who touches memory for the first time. */
+/* A page fault of the target's: who touches memory for the first time. When they come too fast user space raises
+ * the period: then one in so many is looked at, by chance. */
 SEC("perf_event")
 int on_fault(struct bpf_perf_event_data *context)
 {
+	const struct profiler_control *control = control_of();
 	struct scratch *scratch = scratch_of(SCRATCH_FAULT);
-	if (!scratch)
+	if (!scratch || !control)
+		return 0;
+	uint32_t period = control->fault_period;
+	if (period > 1 && bpf_get_prandom_u32() % period)
 		return 0;
 	struct record *record = &scratch->record;
 	record_begin(record, RECORD_FAULT, bpf_ktime_get_ns());
 	if (!is_target(record->tgid))
 		return 0;
-	record->weight = context->sample_period;
+	record->weight = period ? period : 1;
 	record->count = 1;
+	count(COUNTER_FAULTS);
 	record->address = context->addr;
 	record_user_stack(scratch, bpf_get_current_task_btf());
 	record_emit(record, 0);

@@ -201,11 +201,8 @@ static __always_inline uint64_t hash_step(uint64_t hash, uint64_t value)
 /* The stack of the current call: its hash, kept in heap_stacks the first time. */
 static __always_inline uint64_t heap_stack_of(struct pt_regs *context, struct heap_task *task, uint32_t tgid)
 {
-	struct pt_regs registers;
 	struct unwind_walk *walk = &task->walk;
-	if (bpf_probe_read_kernel(&registers, sizeof registers, context) < 0)
-		return 0;
-	unwind_fill_user_registers(&registers, walk);
+	unwind_fill_user_registers(context, walk);
 	unwind_stack(walk, tgid);
 	uint64_t hash = hash_step(tgid, walk->frame_count);
 	for (uint32_t i = 0; i < UNWIND_FRAMES_MAX && i < walk->frame_count; i++)

@@ -76,7 +76,7 @@ static __always_inline void tell_memory(struct task_struct *task, enum record_ki
 	record_emit(record, 0);
 }
 
-static __always_inline void on_mmap(struct task_struct *task, const struct pt_regs *registers, long result,
+static __always_inline void on_mmap(struct task_struct *task, struct pt_regs *registers, long result,
 				    int memory_on)
 {
 	/* New code: its rows must be there before it is sampled. */
@@ -87,26 +87,23 @@ static __always_inline void on_mmap(struct task_struct *task, const struct pt_re
 }
 
 SEC("tp_btf/sys_exit")
-int BPF_PROG(on_system_call, struct pt_regs *raw, long result)
+int BPF_PROG(on_system_call, struct pt_regs *registers, long result)
 {
-	struct pt_regs registers;
 	const struct profiler_control *control = control_of();
 	struct task_struct *task = bpf_get_current_task_btf();
 	if (!control || !is_target((uint32_t)task->tgid))
 		return 0;
-	if (bpf_probe_read_kernel(&registers, sizeof registers, raw) < 0)
-		return 0;
-	uint64_t number = registers_system_call(&registers);
+	uint64_t number = registers_system_call(registers);
 	int failed = result < 0 && result > -4096;
 	if (number == CALL_MMAP && !failed) {
-		on_mmap(task, &registers, result, control->memory_on);
+		on_mmap(task, registers, result, control->memory_on);
 	} else if (!control->memory_on || failed) {
 		return 0;
 	} else if (number == CALL_MUNMAP) {
-		tell_memory(task, RECORD_UNMAP, call_argument(&registers, 0), call_argument(&registers, 1));
+		tell_memory(task, RECORD_UNMAP, call_argument(registers, 0), call_argument(registers, 1));
 	} else if (number == CALL_MREMAP) {
-		tell_memory(task, RECORD_UNMAP, call_argument(&registers, 0), call_argument(&registers, 1));
-		tell_memory(task, RECORD_MAP, (uint64_t)result, call_argument(&registers, 2));
+		tell_memory(task, RECORD_UNMAP, call_argument(registers, 0), call_argument(registers, 1));
+		tell_memory(task, RECORD_MAP, (uint64_t)result, call_argument(registers, 2));
 	} else if (number == CALL_BRK) {
 		tell_memory(task, RECORD_BRK, (uint64_t)result, 0);
 	}

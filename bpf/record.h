@@ -117,10 +117,7 @@ static __always_inline void record_user_stack(struct scratch *scratch, struct ta
 	record_generation(record);
 	if (!task_has_user(task))
 		return;
-	struct pt_regs registers;
-	if (bpf_probe_read_kernel(&registers, sizeof registers, (void *)bpf_task_pt_regs(task)) < 0)
-		return;
-	unwind_fill_user_registers(&registers, &scratch->walk);
+	unwind_fill_user_registers((struct pt_regs *)bpf_task_pt_regs(task), &scratch->walk);
 	unwind_stack(&scratch->walk, record->tgid);
 	record_user_frames(record, &scratch->walk);
 	if (walk_lacks_mappings(record->stop))

@@ -242,6 +242,7 @@ struct heap_live {
 /* ---- Counters of what was not seen, by reason; each a per-CPU u64 ---- */
 enum counter {
 	COUNTER_RING_FULL,	    /* samples lost because user space did not read in time */
+	COUNTER_FAULTS, /* page faults looked at */
 	COUNTER_SAMPLES,	    /* CPU samples taken */
 	COUNTER_HEAP_HITS,	    /* probe hits: entries */
 	COUNTER_HEAP_RETURNS,	    /* probe hits: returns */
@@ -264,6 +265,8 @@ struct profiler_control {
 	uint32_t window_open; /* CPU and off-CPU samples are wanted */
 	uint32_t heap_on;
 	uint32_t follow_children;
+	uint32_t fault_period; /* page faults that one sample stands for */
+	uint32_t spare;
 	uint32_t memory_on;	  /* mmap, munmap, mremap, brk */
 	uint64_t heap_rate_bytes; /* 1: every allocation */
 	uint64_t off_cpu_rate_ns; /* nanoseconds off the CPU that one sample stands for */

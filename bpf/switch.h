@@ -35,7 +35,7 @@ struct {
 	__type(value, struct switch_task);
 } switch_tasks SEC(".maps");
 
-static __always_inline void place_of(const struct pt_regs *registers, struct switch_place *ret_place)
+static __always_inline void place_of(struct pt_regs *registers, struct switch_place *ret_place)
 {
 	ret_place->pc = PT_REGS_IP(registers);
 	ret_place->sp = PT_REGS_SP(registers);
@@ -56,10 +56,9 @@ static __always_inline void switch_walk(void *context, struct task_struct *task,
 	struct scratch *scratch = scratch_of(SCRATCH_SWITCH);
 	if (!scratch)
 		return;
-	struct pt_regs registers = {};
+	struct pt_regs *registers = (struct pt_regs *)bpf_task_pt_regs(task);
 	struct switch_place place = {};
-	bpf_probe_read_kernel(&registers, sizeof registers, (void *)bpf_task_pt_regs(task));
-	place_of(&registers, &place);
+	place_of(registers, &place);
 	const struct unwind_process *process = unwind_process_of(state->record.tgid);
 	uint32_t generation = process ? process->generation : 0;
 	if (state->record.user_frames && state->reused < WALK_AGAIN &&
@@ -76,7 +75,7 @@ static __always_inline void switch_walk(void *context, struct task_struct *task,
 	record_generation(record);
 	if (!task_has_user(task))
 		return;
-	unwind_fill_user_registers(&registers, &scratch->walk);
+	unwind_fill_user_registers(registers, &scratch->walk);
 	unwind_stack(&scratch->walk, record->tgid);
 	record_user_frames(record, &scratch->walk);
 	if (walk_lacks_mappings(record->stop))

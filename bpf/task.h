@@ -42,16 +42,17 @@ enum { PROTECTION_EXECUTE = 4 }; /* PROT_EXEC */
 #if defined(__TARGET_ARCH_x86)
 static __always_inline int registers_are_user(const bpf_user_pt_regs_t *registers)
 {
-	return (registers->cs & 3) == 3;
+	/* All eight bytes: newer verifiers refuse a part of it, which the compiler would read. */
+	return (*(const volatile unsigned long *)&registers->cs & 3) == 3;
 }
 
-static __always_inline uint64_t registers_system_call(const struct pt_regs *registers)
+static __always_inline uint64_t registers_system_call(struct pt_regs *registers)
 {
 	return registers->orig_rax;
 }
 
 /* The first arguments of a system call. */
-static __always_inline uint64_t call_argument(const struct pt_regs *registers, int n)
+static __always_inline uint64_t call_argument(struct pt_regs *registers, int n)
 {
 	return n == 0 ? registers->rdi : n == 1 ? registers->rsi : registers->rdx;
 }
@@ -68,14 +69,14 @@ struct pt_regs___call {
 	int32_t syscallno;
 };
 
-static __always_inline uint64_t registers_system_call(const struct pt_regs *registers)
+static __always_inline uint64_t registers_system_call(struct pt_regs *registers)
 {
-	return (uint64_t)((const struct pt_regs___call *)registers)->syscallno;
+	return (uint64_t)((struct pt_regs___call *)registers)->syscallno;
 }
 
-static __always_inline uint64_t call_argument(const struct pt_regs *registers, int n)
+static __always_inline uint64_t call_argument(struct pt_regs *registers, int n)
 {
-	const struct pt_regs___call *call = (const struct pt_regs___call *)registers;
+	struct pt_regs___call *call = (struct pt_regs___call *)registers;
 	return n == 0 ? call->orig_x0 : call->user.regs[n];
 }
 #endif

@@ -4,6 +4,7 @@
  * BTF: neither tracefs nor kprobes are needed.
  */
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,10 +19,29 @@ void links_keep(struct links *links, struct bpf_link *link)
 	links->items[links->count++] = link;
 }
 
+/* Every release waits until no CPU can be in the program any more, tens of milliseconds each; waits that happen at the
+ * same time are one. */
+#define RELEASE_THREADS 24
+
+static void *release_some(void *context)
+{
+	struct links *links = context;
+	size_t i;
+	while ((i = __atomic_fetch_add(&links->released, 1, __ATOMIC_RELAXED)) < links->count)
+		bpf_link__destroy(links->items[i]);
+	return NULL;
+}
+
 void links_release(struct links *links)
 {
-	for (size_t i = 0; i < links->count; i++)
-		bpf_link__destroy(links->items[i]);
+	pthread_t threads[RELEASE_THREADS];
+	size_t count = 0;
+	while (count < RELEASE_THREADS && count + 1 < links->count &&
+	       pthread_create(&threads[count], NULL, release_some, links) == 0)
+		count++;
+	release_some(links);
+	while (count > 0)
+		pthread_join(threads[--count], NULL);
 	free(links->items);
 	*links = (struct links){ 0 };
 }

@@ -15,6 +15,7 @@
 
 #include <bpf/libbpf.h>
 
+#include "base/clock.h"
 #include "profiler/internal.h"
 
 static int event_open(struct perf_event_attr *attributes, pid_t tid, const struct profiler *profiler)
@@ -67,8 +68,7 @@ static int event_open_faults(struct profiler *profiler, pid_t tid)
 {
 	struct perf_event_attr attributes = { .type = PERF_TYPE_SOFTWARE,
 					      .config = PERF_COUNT_SW_PAGE_FAULTS,
-					      .freq = 1,
-					      .sample_freq = PROFILER_FAULT_HZ };
+					      .sample_period = 1 };
 	return event_open(&attributes, tid, profiler);
 }
 
@@ -167,6 +167,23 @@ void events_count_faults(struct profiler *profiler)
 	}
 	if (profiler->fault_event_count)
 		profiler->page_faults = sum;
+}
+
+void events_pace_faults(struct profiler *profiler, int64_t now_ns)
+{
+	int64_t past_ns = now_ns - profiler->faults_at_ns;
+	if (past_ns < 50 * NS_PER_MS)
+		return;
+	uint64_t seen = counter_read(profiler, COUNTER_FAULTS);
+	double per_second = (double)(seen - profiler->faults_seen) * 1e9 / (double)past_ns;
+	uint32_t period = profiler->control->fault_period;
+	if (per_second > PROFILER_FAULTS_PER_SECOND_MAX && period < 1 << 20)
+		period *= 2;
+	else if (per_second < PROFILER_FAULTS_PER_SECOND_MAX / 4.0 && period > 1)
+		period /= 2;
+	profiler->control->fault_period = period;
+	profiler->faults_seen = seen;
+	profiler->faults_at_ns = now_ns;
 }
 
 /* The descriptors themselves belong to the links that were made of them. */

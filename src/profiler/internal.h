@@ -28,7 +28,7 @@ struct profiler_bpf; /* the skeleton; only load.c and attach.c look inside */
 #define PROFILER_ROWS_MAX (1 << 22) /* unwind rows of all objects: 32 MB; libLLVM has 0.95 M */
 #define PROFILER_RULES_MAX (1 << 15)
 #define PROFILER_OFF_CPU_RATE_NS 1000000 /* one sample per millisecond of waiting */
-#define PROFILER_FAULT_HZ 997		 /* page faults that are looked at, per second and thread */
+#define PROFILER_FAULTS_PER_SECOND_MAX 2000 /* that are looked at: 0.2 % of a CPU; then one in two, in four ... */
 #define PROFILER_HEAP_LIVE_MAX (1 << 20) /* blocks tracked at a time: 100 MB of kernel memory when full */
 
 /* The executable mappings of a process at one time. Sets are never changed: a new state is a new set. */
@@ -51,6 +51,7 @@ struct process {
 struct links {
 	struct bpf_link **items; /* owned */
 	size_t count, max;
+	size_t released;
 };
 
 struct heap_site_state {
@@ -109,6 +110,8 @@ struct profiler {
 	int64_t attach_ns, attach_unix_ns;
 	int64_t window_start_unix_ns, window_open_ns, window_ns; /* window_open_ns: 0 when closed */
 	uint64_t page_faults;
+	int64_t faults_at_ns;
+	uint64_t faults_seen;
 	uint64_t cpu_samples, cpu_ns, off_cpu_samples;
 	uint64_t user_stacks, user_stacks_scanned, stops[UNWIND_STOP_COUNT];
 	struct profiler_stage_time stages[STAGE_COUNT + 1];
@@ -153,6 +156,8 @@ const struct mapping_set *mapping_set_at(const struct profiler *profiler, uint32
 int events_open(struct profiler *profiler, pid_t pid, char error[static PROFILER_ERROR_BYTES_MAX]);
 void events_enable_cpu(struct profiler *profiler, int on);
 void events_count_faults(struct profiler *profiler);
+/* Raises or lowers how many page faults one sample stands for. */
+void events_pace_faults(struct profiler *profiler, int64_t now_ns);
 void events_close(struct profiler *profiler);
 
 /* attach.c */
