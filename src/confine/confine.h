@@ -20,7 +20,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-#define CONFINE_ERROR_BYTES_MAX 1024
+#define CONFINE_ERROR_BYTES_MAX 1024 /* a sentence with a path in it */
 #define CONFINE_PATHS_MAX 16 /* a dozen for the resolver, the rest for output */
 #define CONFINE_PORTS_MAX 4  /* the server's; DNS over TCP is always added */
 
