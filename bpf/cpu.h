@@ -14,10 +14,12 @@ struct {
 	__type(value, uint64_t);
 } run_times SEC(".maps");
 
-enum { RUN_TIME_MAX_NS = 1000 * 1000 * 1000 }; /* a sample that would stand for more follows a pause of sampling */
+enum {
+	RUN_TIME_MAX_NS = 1000 * 1000 * 1000
+}; /* a sample that would stand for more follows a pause of sampling */
 
-/* Nanoseconds that this sample stands for. The CPU clock's period is exactly that. For cycles, whose period the
- * kernel adapts to reach the frequency, it is what the task has run since its last sample. */
+/* Nanoseconds that this sample stands for. The CPU clock's period is exactly that. For cycles, whose period
+ * the kernel adapts to reach the frequency, it is what the task has run since its last sample. */
 static __always_inline uint64_t cpu_weight_ns(struct bpf_perf_event_data *context, struct task_struct *task,
 					      uint64_t period_ns)
 {
@@ -53,8 +55,8 @@ int on_cpu(struct bpf_perf_event_data *context)
 	return 0;
 }
 
-/* A page fault of the target's: who touches memory for the first time. When they come too fast user space raises
- * the period: then one in so many is looked at, by chance. */
+/* A page fault of the target's: who touches memory for the first time. When they come too fast user space
+ * raises the period: then one in so many is looked at, by chance. */
 SEC("perf_event")
 int on_fault(struct bpf_perf_event_data *context)
 {

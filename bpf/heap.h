@@ -2,8 +2,8 @@
  *
  * Allocations: probes on the entry and the return of an allocator's functions, and on the entry of free().
  *
- * A block is known from the return of the call that made it, since only then its address is known and nobody else
- * can have it; it is forgotten at the entry of free() or realloc(), before another thread can get the
+ * A block is known from the return of the call that made it, since only then its address is known and nobody
+ * else can have it; it is forgotten at the entry of free() or realloc(), before another thread can get the
  * address. What a call asked for waits in memory of the thread meanwhile; calls nest (reallocarray calls
  * realloc), and then only the inner one counts. A call that never returns (longjmp) is dropped when a
  * later one finds the stack pointer above it.

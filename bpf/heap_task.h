@@ -11,8 +11,8 @@ enum { HEAP_DEPTH_MAX = 4 }; /* allocator functions inside each other; a power o
 struct heap_call {
 	uint64_t sp; /* where the return address is */
 	uint64_t bytes;
-	uint64_t argument; /* the first: the old block, or where posix_memalign() puts the new one */
-	uint64_t inner;	   /* the block that a call inside has returned */
+	uint64_t argument;  /* the first: the old block, or where posix_memalign() puts the new one */
+	uint64_t inner;	    /* the block that a call inside has returned */
 	uint32_t allocator; /* enum heap_allocator */
 	uint32_t sampled;
 	uint32_t has_old; /* `old` is the block given to realloc() */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Processes come, execute other programs and go; memory is mapped and unmapped. User space is told, and wakes up
- * where it must act before the next sample.
+ * Processes come, execute other programs and go; memory is mapped and unmapped. User space is told, and wakes
+ * up where it must act before the next sample.
  */
 #ifndef BPF_LIFE_H
 #define BPF_LIFE_H

@@ -7,10 +7,11 @@
 #define BPF_MAPS_H
 
 enum {
-	TARGETS_MAX = 4096,	/* processes that are followed at a time: a parallel build has some hundred */
-	STAGE_TIDS_MAX = 256,	/* threads with a stage slot, those that ended included */
-	REQUESTS_MAX = 1024,	/* processes whose mappings were asked for lately; the oldest are forgotten */
-	RECORDS_BYTES = 8 << 20, /* 5,000 samples of the deepest stacks: half a second at 4999 Hz on two CPUs */
+	TARGETS_MAX = 4096,   /* processes that are followed at a time: a parallel build has some hundred */
+	STAGE_TIDS_MAX = 256, /* threads with a stage slot, those that ended included */
+	REQUESTS_MAX = 1024,  /* processes whose mappings were asked for lately; the oldest are forgotten */
+	RECORDS_BYTES =
+		8 << 20, /* 5,000 samples of the deepest stacks: half a second at 4999 Hz on two CPUs */
 };
 
 /* Who is profiled: by tgid. */

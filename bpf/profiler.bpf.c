@@ -9,7 +9,6 @@
 #include "bpf/kernel.h"
 #include "bpf/shared.h"
 
-
 #include "bpf/task.h"
 
 #include "bpf/maps.h"

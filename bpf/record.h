@@ -50,7 +50,7 @@ static __always_inline void record_emit(struct record *record, int wake)
 	uint32_t frames = (uint32_t)record->user_frames + record->kernel_frames;
 	if (frames > KERNEL_FRAMES_MAX + UNWIND_FRAMES_MAX)
 		return;
-	uint32_t bytes = (uint32_t)__builtin_offsetof(struct record, frames) + frames * 8;
+	uint32_t bytes = (uint32_t) __builtin_offsetof(struct record, frames) + frames * 8;
 	if (bpf_ringbuf_output(&records, record, bytes, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP) < 0)
 		count(COUNTER_RING_FULL);
 }
@@ -99,8 +99,8 @@ static __always_inline void request_mappings(struct record *record)
 	bpf_map_update_elem(&requests, &tgid, &now_ns, BPF_ANY);
 	uint32_t kind = record->kind;
 	record->kind = RECORD_MAPPINGS;
-	if (bpf_ringbuf_output(&records, record, __builtin_offsetof(struct record, frames), BPF_RB_FORCE_WAKEUP) <
-	    0)
+	if (bpf_ringbuf_output(&records, record, __builtin_offsetof(struct record, frames),
+			       BPF_RB_FORCE_WAKEUP) < 0)
 		count(COUNTER_RING_FULL);
 	record->kind = kind;
 }

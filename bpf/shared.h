@@ -20,16 +20,17 @@ typedef __s64 int64_t;
 #endif
 
 /* Limits, each with its reason. */
-#define UNWIND_FRAMES_MAX 127	    /* what perf and other profilers keep; deeper stacks lose their root */
-#define KERNEL_FRAMES_MAX 64	    /* kernel stacks are 16 KB; deeper ones were never seen */
-#define UNWIND_SEARCH_STEPS_MAX 23  /* halvings: 8 M rows in one object, the largest seen (Chromium) has 3 M \
+#define UNWIND_FRAMES_MAX 127 /* what perf and other profilers keep; deeper stacks lose their root */
+#define KERNEL_FRAMES_MAX 64  /* kernel stacks are 16 KB; deeper ones were never seen */
+#define UNWIND_SEARCH_STEPS_MAX                                                                              \
+	23			    /* halvings: 8 M rows in one object, the largest seen (Chromium) has 3 M \
 				     */
 #define MAPPING_SEARCH_STEPS_MAX 12 /* halvings: 4096 executable mappings in one process */
 #define UNWIND_SCAN_WORDS_MAX                                                                                \
-	256		   /* how far up a stack without unwind rows is searched for a return address */
-#define UNWIND_SCAN_CHUNK_WORDS 8   /* read at once; a multiple of it is UNWIND_SCAN_WORDS_MAX */
-#define STAGE_SLOTS_MAX 64 /* one per worker; as many as a collector has streams at most */
-#define COMM_BYTES 16	   /* TASK_COMM_LEN of the kernel */
+	256 /* how far up a stack without unwind rows is searched for a return address */
+#define UNWIND_SCAN_CHUNK_WORDS 8 /* read at once; a multiple of it is UNWIND_SCAN_WORDS_MAX */
+#define STAGE_SLOTS_MAX 64	  /* one per worker; as many as a collector has streams at most */
+#define COMM_BYTES 16		  /* TASK_COMM_LEN of the kernel */
 
 /* ---- Unwind rows: how to get from a frame to its caller. See src/profiler/rows.h for where they come from.
  * ---- */
@@ -51,8 +52,8 @@ enum unwind_cfa {
 	UNWIND_CFA_DEREF_BP, /* CFA = *(bp + cfa_offset) + cfa_add */
 	UNWIND_CFA_REGISTER, /* CFA = register[cfa_register] + cfa_offset; known in the innermost frame only
 			      */
-	UNWIND_CFA_FRAME_POINTER, /* no rows, but frame pointers by convention (Go): the caller's bp at bp, its pc
-				   * at bp + 8; 0 in bp is the end, and another stack may follow */
+	UNWIND_CFA_FRAME_POINTER, /* no rows, but frame pointers by convention (Go): the caller's bp at bp,
+				   * its pc at bp + 8; 0 in bp is the end, and another stack may follow */
 	UNWIND_CFA_UNSUPPORTED,
 };
 
@@ -133,11 +134,12 @@ struct unwind_state {
 	uint64_t scan_words[UNWIND_SCAN_CHUNK_WORDS];
 };
 
-/* A walk: registers go in, frames come out. Lives in per-CPU memory: it is larger than a BPF stack, and what the
- * verifier cannot follow there costs it no time. */
+/* A walk: registers go in, frames come out. Lives in per-CPU memory: it is larger than a BPF stack, and what
+ * the verifier cannot follow there costs it no time. */
 struct unwind_walk {
 	uint64_t registers[UNWIND_REGISTERS];
-	uint64_t frames[UNWIND_FRAMES_MAX + 1]; /* run-time addresses, innermost first; callers: return address */
+	uint64_t frames[UNWIND_FRAMES_MAX +
+			1]; /* run-time addresses, innermost first; callers: return address */
 	uint32_t frame_count;
 	uint32_t stop;	       /* enum unwind_stop */
 	uint32_t scanned;      /* frames that were found by scanning the stack */
@@ -242,7 +244,7 @@ struct heap_live {
 /* ---- Counters of what was not seen, by reason; each a per-CPU u64 ---- */
 enum counter {
 	COUNTER_RING_FULL,	    /* samples lost because user space did not read in time */
-	COUNTER_FAULTS, /* page faults looked at */
+	COUNTER_FAULTS,		    /* page faults looked at */
 	COUNTER_SAMPLES,	    /* CPU samples taken */
 	COUNTER_HEAP_HITS,	    /* probe hits: entries */
 	COUNTER_HEAP_RETURNS,	    /* probe hits: returns */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Time off the CPU, sampled by its duration: of each thread, every off_cpu_rate_ns of waiting yields one
- * sample, so that a long wait is always seen and many short ones cost little. Waiting is split at the wake-up: asleep (blocked)
- * before, in the run queue after.
+ * sample, so that a long wait is always seen and many short ones cost little. Waiting is split at the
+ * wake-up: asleep (blocked) before, in the run queue after.
  *
  * The stack must be taken when the thread leaves, before anybody knows for how long. A thread that leaves
  * again from the same place (same call, same program counter, stack pointer, frame pointer and return

@@ -184,7 +184,8 @@ static int allocator_attach(struct profiler *profiler, pid_t pid, int fd, const 
 static int is_loader(const char *path)
 {
 	const char *name = strrchr(path, '/');
-	return strncmp(name ? name + 1 : path, "ld-", 3) == 0 || strncmp(name ? name + 1 : path, "ld.", 3) == 0;
+	return strncmp(name ? name + 1 : path, "ld-", 3) == 0 ||
+	       strncmp(name ? name + 1 : path, "ld.", 3) == 0;
 }
 
 static int process_has_probed(const struct process *process, uint32_t object_id)
@@ -207,8 +208,8 @@ static void object_probe(struct profiler *profiler, struct process *process, uin
 		allocator_attach(profiler, process->pid, object->fd, object->path);
 }
 
-/* A process that has not executed its program yet will most likely use the C library that this one uses; a probe
- * stays with the process and is set when it maps the file. */
+/* A process that has not executed its program yet will most likely use the C library that this one uses; a
+ * probe stays with the process and is set when it maps the file. */
 void allocators_probe_starting(struct profiler *profiler, struct process *process)
 {
 	struct process own = { .pid = getpid() };
@@ -240,8 +241,8 @@ void allocators_release(struct profiler *profiler)
 }
 
 /* Whole microseconds of this kind of probe are measured in perf/profiler; a hypervisor doubles them. */
-#define HIT_NS 450	    /* entry of an allocator or of free() */
-#define RETURN_NS 650	    /* the return of one */
+#define HIT_NS 450	   /* entry of an allocator or of free() */
+#define RETURN_NS 650	   /* the return of one */
 #define ALLOCATION_NS 1000 /* on top, for each that is recorded: its stack, two tables */
 
 void allocators_watch_budget(struct profiler *profiler, int64_t now_ns)
@@ -267,7 +268,8 @@ void allocators_watch_budget(struct profiler *profiler, int64_t now_ns)
 	profiler->heap_given_up = 1;
 	profiler->heap_given_up_ns = now_ns - profiler->attach_ns;
 	profiler_say(profiler,
-		     "heap tracking is off from %.1f s on: %.0f allocator calls/s would cost about %.0f %% of a CPU "
+		     "heap tracking is off from %.1f s on: %.0f allocator calls/s would cost about %.0f %% "
+		     "of a CPU "
 		     "(limit %.0f %%; -heap-budget raises it)",
 		     (double)profiler->heap_given_up_ns / 1e9, calls_per_second, percent,
 		     profiler->options.heap_budget_percent);

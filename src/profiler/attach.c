@@ -19,8 +19,8 @@ void links_keep(struct links *links, struct bpf_link *link)
 	links->items[links->count++] = link;
 }
 
-/* Every release waits until no CPU can be in the program any more, tens of milliseconds each; waits that happen at the
- * same time are one. */
+/* Every release waits until no CPU can be in the program any more, tens of milliseconds each; waits that
+ * happen at the same time are one. */
 #define RELEASE_THREADS 24
 
 static void *release_some(void *context)
@@ -44,6 +44,28 @@ void links_release(struct links *links)
 		pthread_join(threads[--count], NULL);
 	free(links->items);
 	*links = (struct links){ 0 };
+}
+
+static void *release_all(void *context)
+{
+	struct profiler *profiler = context;
+	links_release(&profiler->heap_links);
+	links_release(&profiler->links);
+	return NULL;
+}
+
+void links_release_begin(struct profiler *profiler)
+{
+	profiler->releasing = pthread_create(&profiler->release_thread, NULL, release_all, profiler) == 0;
+	if (!profiler->releasing)
+		release_all(profiler);
+}
+
+void links_release_end(struct profiler *profiler)
+{
+	if (profiler->releasing)
+		pthread_join(profiler->release_thread, NULL);
+	profiler->releasing = 0;
 }
 
 int attach_tracepoints(struct profiler *profiler, char error[static PROFILER_ERROR_BYTES_MAX])
@@ -80,8 +102,9 @@ void attach_window(struct profiler *profiler, int open)
 		profiler->switch_link = bpf_program__attach(program_named(profiler, "on_switch"));
 		profiler->wakeup_link = bpf_program__attach(program_named(profiler, "on_wakeup"));
 		if (!profiler->switch_link || !profiler->wakeup_link)
-			profiler_say(profiler, "time off the CPU is not measured: the scheduler's tracepoints "
-					       "cannot be attached");
+			profiler_say(profiler,
+				     "time off the CPU is not measured: the scheduler's tracepoints "
+				     "cannot be attached");
 		return;
 	}
 	profiler->control->window_open = 0;

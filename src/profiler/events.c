@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Perf events of the target's own tasks: the clock (or hardware cycles) that takes CPU samples, and page faults.
- * One of each per thread that is there now; the kernel makes those of later threads (and children) from them.
+ * Perf events of the target's own tasks: the clock (or hardware cycles) that takes CPU samples, and page
+ * faults. One of each per thread that is there now; the kernel makes those of later threads (and children)
+ * from them.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -137,10 +138,11 @@ int events_open(struct profiler *profiler, pid_t pid, char error[static PROFILER
 	if (code == -ESRCH || code == -ENOENT)
 		return profiler_error(error, "pid %d has ended, or is not a process", (int)pid);
 	if (code == -EACCES || code == -EPERM)
-		return profiler_error(error,
-				      "pid %d may not be profiled by this user: run with sudo, or as the user who "
-				      "started it",
-				      (int)pid);
+		return profiler_error(
+			error,
+			"pid %d may not be profiled by this user: run with sudo, or as the user who "
+			"started it",
+			(int)pid);
 	if (code == -EINVAL)
 		return profiler_error(error,
 				      "no sampling at %u Hz: the kernel's limit is in "

@@ -27,8 +27,8 @@ void heap_scale(const struct profiler *profiler, const struct heap_site_state *s
 {
 	int exact = profiler->options.heap_rate_bytes <= 1;
 	*ret_scaled = (struct heap_scaled){
-		.alloc_objects = exact ? (double)state->total.objects
-				       : (double)state->total.weighted_objects / 1000,
+		.alloc_objects =
+			exact ? (double)state->total.objects : (double)state->total.weighted_objects / 1000,
 		.alloc_bytes = (double)(exact ? state->total.bytes : state->total.weighted_bytes),
 		.inuse_objects = state->live_objects,
 		.inuse_bytes = state->live_bytes,
@@ -95,7 +95,8 @@ static int map_each(int fd, size_t key_bytes, size_t value_bytes,
 	for (int first = 1; !code; first = 0) {
 		uint32_t count = BATCH;
 		uint64_t next = 0;
-		int result = bpf_map_lookup_batch(fd, first ? NULL : &cursor, &next, keys, values, &count, NULL);
+		int result =
+			bpf_map_lookup_batch(fd, first ? NULL : &cursor, &next, keys, values, &count, NULL);
 		if (result < 0 && errno != ENOENT)
 			code = -errno;
 		for (uint32_t i = 0; !code && i < count; i++)

@@ -6,6 +6,7 @@
 #ifndef PROFILER_INTERNAL_H
 #define PROFILER_INTERNAL_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -28,7 +29,8 @@ struct profiler_bpf; /* the skeleton; only load.c and attach.c look inside */
 #define PROFILER_ROWS_MAX (1 << 22) /* unwind rows of all objects: 32 MB; libLLVM has 0.95 M */
 #define PROFILER_RULES_MAX (1 << 15)
 #define PROFILER_OFF_CPU_RATE_NS 1000000 /* one sample per millisecond of waiting */
-#define PROFILER_FAULTS_PER_SECOND_MAX 2000 /* that are looked at: 0.2 % of a CPU; then one in two, in four ... */
+#define PROFILER_FAULTS_PER_SECOND_MAX                                                                       \
+	2000 /* that are looked at: 0.2 % of a CPU; then one in two, in four ... */
 #define PROFILER_HEAP_LIVE_MAX (1 << 20) /* blocks tracked at a time: 100 MB of kernel memory when full */
 
 /* The executable mappings of a process at one time. Sets are never changed: a new state is a new set. */
@@ -74,9 +76,9 @@ struct profiler {
 	struct profiler_options options;
 	struct profiler_bpf *bpf;
 	struct ring_buffer *ring;
-	int epoll_fd; /* of the ring */
+	int epoll_fd;			  /* of the ring */
 	struct profiler_control *control; /* mapped */
-	struct unwind_mapping *mappings; /* mapped, PROFILER_MAPPINGS_MAX */
+	struct unwind_mapping *mappings;  /* mapped, PROFILER_MAPPINGS_MAX */
 	struct rows_table rows;
 	struct unwind_row *rows_memory;
 	struct unwind_rule *rules_memory;
@@ -96,6 +98,8 @@ struct profiler {
 	size_t cpu_event_count, cpu_events_max, fault_event_count, fault_events_max;
 	const char *cpu_event_name;
 	int detached;
+	pthread_t release_thread;
+	int releasing;
 
 	struct samples samples;
 	struct memory *memory;
@@ -163,6 +167,9 @@ void events_close(struct profiler *profiler);
 /* attach.c */
 void links_keep(struct links *links, struct bpf_link *link);
 void links_release(struct links *links);
+/* All of them, in a thread of its own while the files are written: it takes a second. */
+void links_release_begin(struct profiler *profiler);
+void links_release_end(struct profiler *profiler);
 int attach_tracepoints(struct profiler *profiler, char error[static PROFILER_ERROR_BYTES_MAX]);
 /* CPU and off-CPU programs for the window. */
 void attach_window(struct profiler *profiler, int open);
@@ -176,9 +183,9 @@ void allocators_release(struct profiler *profiler);
 void allocators_watch_budget(struct profiler *profiler, int64_t now_ns);
 
 /* site.c: where in a function's first bytes a probe is cheap */
-/* Offset of the first instruction that the kernel emulates (push, jump, call, nop) and that is reached with the
- * arguments still in their registers; -1: none. *ret_at_entry: the stack pointer still points at the return
- * address there, so that a return probe works. */
+/* Offset of the first instruction that the kernel emulates (push, jump, call, nop) and that is reached with
+ * the arguments still in their registers; -1: none. *ret_at_entry: the stack pointer still points at the
+ * return address there, so that a return probe works. */
 int site_find(const uint8_t *code, size_t bytes, int *ret_at_entry);
 
 /* collect.c: one record of the ring */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What is mapped: intervals of each process's address space, kept exactly as mmap, munmap, mremap and brk change
- * them, each with the stack that made it. Address space, not touched pages (page faults tell those). What an
- * allocator maps for its own blocks is left out: it is counted block by block.
+ * What is mapped: intervals of each process's address space, kept exactly as mmap, munmap, mremap and brk
+ * change them, each with the stack that made it. Address space, not touched pages (page faults tell those).
+ * What an allocator maps for its own blocks is left out: it is counted block by block.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -50,8 +50,8 @@ static void interval_add(struct memory *memory, const struct interval *interval)
 {
 	if (memory->count == INTERVALS_MAX || interval->start >= interval->end)
 		return;
-	memory->intervals = memory_grow(memory->intervals, &memory->max, memory->count,
-					sizeof *memory->intervals);
+	memory->intervals =
+		memory_grow(memory->intervals, &memory->max, memory->count, sizeof *memory->intervals);
 	memory->intervals[memory->count++] = *interval;
 }
 
@@ -98,9 +98,9 @@ static void memory_break(struct memory *memory, struct samples *samples, const s
 		/* The first call asks where it is. */
 		memory->breaks = memory_grow(memory->breaks, &memory->breaks_max, memory->break_count,
 					     sizeof *memory->breaks);
-		memory->breaks[memory->break_count++] = (struct program_break){
-			.tgid = record->tgid, .start = record->address, .end = record->address
-		};
+		memory->breaks[memory->break_count++] = (struct program_break){ .tgid = record->tgid,
+										.start = record->address,
+										.end = record->address };
 		return;
 	}
 	if (record->address > known->end) {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Go's table of functions and lines, .gopclntab, which is there even when a Go program is stripped, as the
- * runtime itself needs it. Formats of Go 1.16, 1.18 and 1.20 (which is still the one of 1.25). What was inlined is not in this table.
- * Internal to profiler.
+ * runtime itself needs it. Formats of Go 1.16, 1.18 and 1.20 (which is still the one of 1.25). What was
+ * inlined is not in this table. Internal to profiler.
  */
 #ifndef PROFILER_NAMES_GO_H
 #define PROFILER_NAMES_GO_H
@@ -22,8 +22,8 @@ struct go_table {
 
 struct go_function {
 	uint64_t start, end;
-	const char *name; /* in the table's data, as the next */
-	const char *file; /* "" when unknown */
+	const char *name;	   /* in the table's data, as the next */
+	const char *file;	   /* "" when unknown */
 	uint32_t line, start_line; /* 0: unknown */
 };
 

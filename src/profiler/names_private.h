@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What the files of `names` share: names.c keeps texts and dispatches, names_object.c opens an object and decides whom
- * to believe, names_dwarf.c, names_symbols.c, names_plt.c and names_go.c are whom, names_debug.c finds separate
- * debug files, names_kernel.c and names_jit.c are for code without a file.
+ * What the files of `names` share: names.c keeps texts and dispatches, names_object.c opens an object and
+ * decides whom to believe, names_dwarf.c, names_symbols.c, names_plt.c and names_go.c are whom, names_debug.c
+ * finds separate debug files, names_kernel.c and names_jit.c are for code without a file.
  */
 #ifndef PROFILER_NAMES_PRIVATE_H
 #define PROFILER_NAMES_PRIVATE_H
@@ -34,8 +34,8 @@ struct elf_file { /* owns what is not NULL */
 };
 
 struct dwarf_unit {
-	Dwarf_Off offset; /* of its first DIE */
-	int known;	  /* functions are collected */
+	Dwarf_Off offset;	      /* of its first DIE */
+	int known;		      /* functions are collected */
 	struct name_ranges functions; /* value: DIE offset */
 };
 
@@ -98,7 +98,8 @@ struct jit_names {
 	pid_t pid;
 	uint64_t file_id[4]; /* device, inode, size, mtime: of what was read */
 	char *texts;
-	struct name_ranges ranges; /* value: offset in texts, which counts up in the order they were written */
+	struct name_ranges
+		ranges; /* value: offset in texts, which counts up in the order they were written */
 };
 
 struct names {
@@ -124,17 +125,20 @@ void names_texts_finish(struct names_texts *texts);
 struct elf_file names_debug_file(const char *folder, const uint8_t *build_id, size_t bytes);
 void elf_file_close(struct elf_file *file);
 
-/* names_dwarf.c: 0 when there are compile units in it. It keeps `dwarf` then, and dwarf_names_close() ends it. */
+/* names_dwarf.c: 0 when there are compile units in it. It keeps `dwarf` then, and dwarf_names_close() ends
+ * it. */
 int dwarf_names_open(struct dwarf_names *names, Dwarf *dwarf);
 void dwarf_names_close(struct dwarf_names *names);
-/* Lines as far as known: 0 lines: nothing; the last one, which is the function that is there, may have a NULL name. */
+/* Lines as far as known: 0 lines: nothing; the last one, which is the function that is there, may have a NULL
+ * name. */
 size_t dwarf_names_find(struct names *names, struct dwarf_names *dwarf, uint64_t address,
 			struct name_line lines[static NAMES_LINES_MAX]);
 
 /* names_symbols.c */
 void symbol_names_open(struct symbol_names *symbols, Elf *main, Elf *debug, const struct object *object);
 void symbol_names_close(struct symbol_names *symbols);
-/* A symbol whose size says that it contains the address; NULL: none. Without the version, "memcpy@@GLIBC_2.14". */
+/* A symbol whose size says that it contains the address; NULL: none. Without the version,
+ * "memcpy@@GLIBC_2.14". */
 const char *symbol_names_sized(const struct symbol_names *symbols, uint64_t address);
 /* One without size that starts at or after `from` with nothing known between. */
 const char *symbol_names_unsized(const struct symbol_names *symbols, uint64_t address, uint64_t from);
@@ -148,8 +152,9 @@ struct span elf_section_bytes(Elf_Scn *section);
 void frames_open(struct name_ranges *frames, Elf *elf);
 void plt_names_open(struct plt_names *plt, Elf *elf);
 void plt_names_close(struct plt_names *plt);
-/* Whether the address is in a procedure linkage table. *ret_name: the function that the stub jumps to, NULL when that
- * is not known; or *ret_resolver is the address of the function that decides where it jumps to, else 0. */
+/* Whether the address is in a procedure linkage table. *ret_name: the function that the stub jumps to, NULL
+ * when that is not known; or *ret_resolver is the address of the function that decides where it jumps to,
+ * else 0. */
 int plt_names_find(const struct plt_names *plt, Elf *elf, uint64_t address, const char **ret_name,
 		   uint64_t *ret_resolver);
 /* 0: it has Go's table. */

@@ -28,8 +28,8 @@ void name_ranges_add(struct name_ranges *ranges, uint64_t start, uint64_t end, u
 /* Before the first search. */
 void name_ranges_sort(struct name_ranges *ranges);
 void name_ranges_finish(struct name_ranges *ranges);
-/* The one that contains `address` and starts last; of several such the shortest, then the one with the largest value.
- * NULL: none. */
+/* The one that contains `address` and starts last; of several such the shortest, then the one with the
+ * largest value. NULL: none. */
 const struct name_range *name_ranges_find(const struct name_ranges *ranges, uint64_t address);
 /* The one that contains it and has the largest value, which is the last one added when values count up. */
 const struct name_range *name_ranges_find_latest(const struct name_ranges *ranges, uint64_t address);

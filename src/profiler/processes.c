@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Followed processes and their executable mappings. What the kernel's unwinder searches is a copy of the newest
- * set of each process; older sets stay here, because samples name the set (generation) that they were taken with.
+ * Followed processes and their executable mappings. What the kernel's unwinder searches is a copy of the
+ * newest set of each process; older sets stay here, because samples name the set (generation) that they were
+ * taken with.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -148,7 +149,8 @@ static int set_publish(struct profiler *profiler, struct process *process, struc
 	uint32_t first;
 	if (table_take(profiler, (uint32_t)count, &first) < 0) {
 		free(mappings);
-		profiler_say(profiler, "too many mappings in all followed processes: stacks of pid %d are short",
+		profiler_say(profiler,
+			     "too many mappings in all followed processes: stacks of pid %d are short",
 			     (int)process->pid);
 		return -ENOSPC;
 	}

@@ -72,19 +72,21 @@ int rights_check(char error[static PROFILER_ERROR_BYTES_MAX])
 	char missing[128];
 	char path[1024];
 	if (access("/sys/kernel/btf/vmlinux", R_OK) < 0)
-		return profiler_error(error, "profiling needs the kernel's type information, but "
-					     "/sys/kernel/btf/vmlinux cannot be read (%s): use a kernel built "
-					     "with CONFIG_DEBUG_INFO_BTF (Debian's have it), or -no-profile",
+		return profiler_error(error,
+				      "profiling needs the kernel's type information, but "
+				      "/sys/kernel/btf/vmlinux cannot be read (%s): use a kernel built "
+				      "with CONFIG_DEBUG_INFO_BTF (Debian's have it), or -no-profile",
 				      strerror(errno));
 	if (!rights_missing(missing, sizeof missing))
 		return 0;
 	own_path(path, sizeof path);
-	return profiler_error(error,
-			      "profiling needs %s, which this process does not have. Run it with sudo, or give "
-			      "the program the right once:\n"
-			      "  sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog+ep %s\n"
-			      "or run without profiles: -no-profile",
-			      missing, path[0] ? path : "akamai-prof");
+	return profiler_error(
+		error,
+		"profiling needs %s, which this process does not have. Run it with sudo, or give "
+		"the program the right once:\n"
+		"  sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog+ep %s\n"
+		"or run without profiles: -no-profile",
+		missing, path[0] ? path : "akamai-prof");
 }
 
 static int file_number(const char *path, long *ret_number)
@@ -112,8 +114,8 @@ int rights_explain(const char *what, int code, char error[static PROFILER_ERROR_
 		why = "raise the memory limit (ulimit -l, or the cgroup's)";
 	else if (code == EINVAL || code == ENOTSUP || code == ENOENT || code == ESRCH)
 		why = "Linux 6.1 or newer is needed, with BTF, uprobes and perf events";
-	return profiler_error(error, "%s on Linux %.64s: %s; %s, or run with -no-profile", what, names.release,
-			      strerror(code), why);
+	return profiler_error(error, "%s on Linux %.64s: %s; %s, or run with -no-profile", what,
+			      names.release, strerror(code), why);
 }
 
 /* ---- doctor ---- */
@@ -128,7 +130,8 @@ static void probe_rights(say_function *say, void *owner)
 	own_path(path, sizeof path);
 	if (rights_missing(missing, sizeof missing)) {
 		snprintf(text, sizeof text,
-			 "%s missing: run with sudo, or setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog+ep "
+			 "%s missing: run with sudo, or setcap "
+			 "cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog+ep "
 			 "%s",
 			 missing, path);
 		say(owner, PROFILER_MISSING, "capabilities", text);

@@ -17,9 +17,11 @@ struct samples {
 	uint64_t dropped; /* different stacks beyond SAMPLES_MAX */
 };
 
-#define SAMPLES_MAX ((size_t)1 << 20) /* 0.5 GB of typical stacks; a run of hours has under 100,000 different */
+#define SAMPLES_MAX                                                                                          \
+	((size_t)1 << 20) /* 0.5 GB of typical stacks; a run of hours has under 100,000 different */
 
-/* Adds weight and count to the equal record, or keeps a copy. `record` is lent. Returns the kept one; NULL when full. */
+/* Adds weight and count to the equal record, or keeps a copy. `record` is lent. Returns the kept one; NULL
+ * when full. */
 const struct record *samples_add(struct samples *samples, const struct record *record);
 void samples_finish(struct samples *samples);
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Where in a function a probe is cheap. The kernel emulates a few instructions and executes all others out of
- * their place with a debug trap, which costs up to thirty times as much (arch/x86/kernel/uprobes.c: push, nop,
- * short and near jumps, conditional jumps, near calls). This decodes just as much of x86-64 as compilers put at the
- * beginning of functions (Intel SDM volume 2), and gives up at anything else.
+ * their place with a debug trap, which costs up to thirty times as much (arch/x86/kernel/uprobes.c: push,
+ * nop, short and near jumps, conditional jumps, near calls). This decodes just as much of x86-64 as compilers
+ * put at the beginning of functions (Intel SDM volume 2), and gives up at anything else.
  */
 #include <stddef.h>
 
@@ -14,9 +14,9 @@ enum { SITE_BYTES_MAX = 32 }; /* further in, arguments have moved to other regis
 struct instruction {
 	int bytes;
 	int emulated;
-	int moves_sp;	 /* pushes or subtracts: the return address is no longer at rsp behind it */
-	int writes;	 /* register number that it overwrites; -1: none */
-	int leaves;	 /* does not go on behind itself: jmp */
+	int moves_sp; /* pushes or subtracts: the return address is no longer at rsp behind it */
+	int writes;   /* register number that it overwrites; -1: none */
+	int leaves;   /* does not go on behind itself: jmp */
 };
 
 /* ModRM, SIB and displacement. */
@@ -49,7 +49,8 @@ static int modrm_operand(uint8_t modrm, int rex)
 	return modrm >> 6 == 3 ? (modrm & 7) + (rex & 1 ? 8 : 0) : -1;
 }
 
-/* Opcodes with an immediate behind ModRM: add, or, and, sub, xor, cmp with a constant; mov of a constant; test. */
+/* Opcodes with an immediate behind ModRM: add, or, and, sub, xor, cmp with a constant; mov of a constant;
+ * test. */
 static int decode_immediate(const uint8_t *at, size_t bytes, int rex, struct instruction *ret)
 {
 	int length = modrm_bytes(at + 1, bytes - 1);

@@ -22,7 +22,8 @@ static void writer_samples(struct writer *writer, unsigned kinds)
 	}
 }
 
-int profiler_write_cpu(struct profiler *profiler, const char *path, char error[static PROFILER_ERROR_BYTES_MAX])
+int profiler_write_cpu(struct profiler *profiler, const char *path,
+		       char error[static PROFILER_ERROR_BYTES_MAX])
 {
 	struct writer writer;
 	writer_begin(&writer, profiler);
@@ -32,8 +33,8 @@ int profiler_write_cpu(struct profiler *profiler, const char *path, char error[s
 	writer.profile->time_ns = profiler->window_start_unix_ns;
 	writer.profile->duration_ns = profiler->window_ns;
 	writer_comment_stacks(&writer);
-	writer_comment(&writer, "event: %s at %u Hz; weights are the periods that passed", profiler->cpu_event_name,
-		profiler->options.hz);
+	writer_comment(&writer, "event: %s at %u Hz; weights are the periods that passed",
+		       profiler->cpu_event_name, profiler->options.hz);
 	writer_samples(&writer, 1u << RECORD_CPU);
 	return writer_end(&writer, path, error);
 }
@@ -49,9 +50,10 @@ int profiler_write_off_cpu(struct profiler *profiler, const char *path,
 	writer.profile->time_ns = profiler->window_start_unix_ns;
 	writer.profile->duration_ns = profiler->window_ns;
 	writer_comment_stacks(&writer);
-	writer_comment(&writer, "off the CPU: one sample per %d ns of waiting; switches=%" PRIu64 " walked=%" PRIu64,
-		PROFILER_OFF_CPU_RATE_NS, counter_read(profiler, COUNTER_SWITCHES),
-		counter_read(profiler, COUNTER_SWITCH_WALKS));
+	writer_comment(&writer,
+		       "off the CPU: one sample per %d ns of waiting; switches=%" PRIu64 " walked=%" PRIu64,
+		       PROFILER_OFF_CPU_RATE_NS, counter_read(profiler, COUNTER_SWITCHES),
+		       counter_read(profiler, COUNTER_SWITCH_WALKS));
 	writer_samples(&writer, 1u << RECORD_BLOCKED | 1u << RECORD_RUNQUEUE);
 	return writer_end(&writer, path, error);
 }
@@ -67,7 +69,7 @@ int profiler_write_faults(struct profiler *profiler, const char *path,
 	writer.profile->time_ns = profiler->attach_unix_ns;
 	writer_comment_stacks(&writer);
 	writer_comment(&writer, "page faults of user and kernel, counted: %" PRIu64 "; sampled by count",
-		profiler->page_faults);
+		       profiler->page_faults);
 	writer_samples(&writer, 1u << RECORD_FAULT);
 	return writer_end(&writer, path, error);
 }

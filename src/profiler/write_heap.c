@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The files of memory: the heap as Go writes it (alloc_objects, alloc_space, inuse_objects, inuse_space), and mappings
- * with the same four values.
+ * The files of memory: the heap as Go writes it (alloc_objects, alloc_space, inuse_objects, inuse_space), and
+ * mappings with the same four values.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,10 +24,10 @@ static void add_heap_types(struct writer *writer, int64_t period)
 /* Functions that allocate for their caller: the caller is who a person wants to see. */
 static int is_wrapper(const char *name)
 {
-	static const char *const names[] = { "malloc",	  "calloc",	   "realloc",	"reallocarray",
-					     "strdup",	  "strndup",	   "__strdup",	"__strndup",
-					     "xmalloc",	  "operator new(", "_Znwm",	"_Znam",
-					     "wcsdup",	  "vasprintf",	   "asprintf",	"posix_memalign",
+	static const char *const names[] = { "malloc",	     "calloc",	      "realloc",  "reallocarray",
+					     "strdup",	     "strndup",	      "__strdup", "__strndup",
+					     "xmalloc",	     "operator new(", "_Znwm",	  "_Znam",
+					     "wcsdup",	     "vasprintf",     "asprintf", "posix_memalign",
 					     "aligned_alloc" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		size_t bytes = strlen(names[i]);
@@ -48,10 +48,14 @@ static const char *location_name(const struct pprof *profile, uint32_t location_
 static void add_heap_site(struct writer *writer, const struct heap_site_state *state)
 {
 	static const char *const allocators[HEAP_ALLOCATOR_COUNT] = {
-		[HEAP_MALLOC] = "malloc",		  [HEAP_CALLOC] = "calloc",
-		[HEAP_REALLOC] = "realloc",		  [HEAP_REALLOCARRAY] = "reallocarray",
-		[HEAP_POSIX_MEMALIGN] = "posix_memalign", [HEAP_ALIGNED_ALLOC] = "aligned_alloc",
-		[HEAP_MEMALIGN] = "memalign",		  [HEAP_VALLOC] = "valloc",
+		[HEAP_MALLOC] = "malloc",
+		[HEAP_CALLOC] = "calloc",
+		[HEAP_REALLOC] = "realloc",
+		[HEAP_REALLOCARRAY] = "reallocarray",
+		[HEAP_POSIX_MEMALIGN] = "posix_memalign",
+		[HEAP_ALIGNED_ALLOC] = "aligned_alloc",
+		[HEAP_MEMALIGN] = "memalign",
+		[HEAP_VALLOC] = "valloc",
 		[HEAP_PVALLOC] = "pvalloc",
 	};
 	const struct heap_site *site = &state->site;
@@ -64,7 +68,8 @@ static void add_heap_site(struct writer *writer, const struct heap_site_state *s
 	bpf_map_lookup_elem(map_fd_of(writer->profiler, "heap_stacks"), &key, &stack);
 	size_t frames = 0;
 	for (uint32_t i = 0; i < stack.frame_count && i < UNWIND_FRAMES_MAX; i++)
-		ids[frames++] = writer_user_location(writer, site->tgid, stack.generation, stack.frames[i] - 1);
+		ids[frames++] =
+			writer_user_location(writer, site->tgid, stack.generation, stack.frames[i] - 1);
 	size_t cut = 0;
 	while (cut + 1 < frames && is_wrapper(location_name(writer->profile, ids[cut])))
 		cut++;
@@ -89,17 +94,17 @@ static void comment_heap(struct writer *writer)
 		writer_comment(writer, "heap: exact, every allocation since the start");
 	else
 		writer_comment(writer, "heap: sampled, mean distance %" PRIu64 " bytes", rate_bytes);
-	writer_comment(writer, "allocators: %s", profiler->allocators[0] ? profiler->allocators : "none found");
-	writer_comment(writer,
-		       "allocations=%" PRIu64 " frees=%" PRIu64 " unknown-frees=%" PRIu64 " missed-frees=%" PRIu64
-		       " no-entry=%" PRIu64 " live-full=%" PRIu64 " stacks-full=%" PRIu64,
-		       counter_read(profiler, COUNTER_HEAP_ALLOCATIONS),
-		       counter_read(profiler, COUNTER_HEAP_FREES),
-		       counter_read(profiler, COUNTER_HEAP_UNKNOWN_FREES),
-		       counter_read(profiler, COUNTER_HEAP_MISSED_FREES),
-		       counter_read(profiler, COUNTER_HEAP_NO_ENTRY),
-		       counter_read(profiler, COUNTER_HEAP_LIVE_FULL),
-		       counter_read(profiler, COUNTER_HEAP_STACKS_FULL));
+	writer_comment(writer, "allocators: %s",
+		       profiler->allocators[0] ? profiler->allocators : "none found");
+	writer_comment(
+		writer,
+		"allocations=%" PRIu64 " frees=%" PRIu64 " unknown-frees=%" PRIu64 " missed-frees=%" PRIu64
+		" no-entry=%" PRIu64 " live-full=%" PRIu64 " stacks-full=%" PRIu64,
+		counter_read(profiler, COUNTER_HEAP_ALLOCATIONS), counter_read(profiler, COUNTER_HEAP_FREES),
+		counter_read(profiler, COUNTER_HEAP_UNKNOWN_FREES),
+		counter_read(profiler, COUNTER_HEAP_MISSED_FREES),
+		counter_read(profiler, COUNTER_HEAP_NO_ENTRY), counter_read(profiler, COUNTER_HEAP_LIVE_FULL),
+		counter_read(profiler, COUNTER_HEAP_STACKS_FULL));
 	if (profiler->heap_given_up)
 		writer_comment(writer, "heap: tracking ended after %.1f s, it cost too much",
 			       (double)profiler->heap_given_up_ns / 1e9);
@@ -113,8 +118,8 @@ int profiler_write_heap(struct profiler *profiler, int snapshot_index, const cha
 		return profiler_error(error, "%s: there is no such state of the heap", path);
 	const struct heap_snapshot *snapshot = &profiler->snapshots[snapshot_index];
 	writer_begin(&writer, profiler);
-	add_heap_types(&writer, profiler->options.heap_rate_bytes ? (int64_t)profiler->options.heap_rate_bytes
-								  : 1);
+	add_heap_types(&writer,
+		       profiler->options.heap_rate_bytes ? (int64_t)profiler->options.heap_rate_bytes : 1);
 	writer.profile->time_ns = profiler->attach_unix_ns;
 	writer.profile->duration_ns = snapshot->at_ns - profiler->attach_ns;
 	comment_heap(&writer);
@@ -137,8 +142,10 @@ int profiler_write_mappings(struct profiler *profiler, int snapshot_index, const
 	writer.profile->time_ns = profiler->attach_unix_ns;
 	writer.profile->duration_ns = snapshot->at_ns - profiler->attach_ns;
 	writer_comment_stacks(&writer);
-	writer_comment(&writer, "address space mapped since the start by mmap, mremap and brk; what allocators map for "
-				"their blocks is in the heap's files");
+	writer_comment(
+		&writer,
+		"address space mapped since the start by mmap, mremap and brk; what allocators map for "
+		"their blocks is in the heap's files");
 	for (size_t i = 0; i < profiler->samples.count; i++) {
 		const struct record *record = profiler->samples.records[i];
 		if (record->kind != RECORD_MAP)

@@ -36,7 +36,8 @@ static uint64_t file_offset_of(const struct object *object, const struct unwind_
 
 static uint32_t writer_mapping(struct writer *writer, const struct unwind_mapping *mapping)
 {
-	uint64_t object_id = mapping->kind == MAPPING_OBJECT ? mapping->object_id : UINT64_MAX - mapping->kind;
+	uint64_t object_id =
+		mapping->kind == MAPPING_OBJECT ? mapping->object_id : UINT64_MAX - mapping->kind;
 	for (size_t i = 0; i < writer->mapping_count; i++)
 		if (writer->mapping_keys[i][0] == object_id && writer->mapping_keys[i][1] == mapping->start)
 			return writer->mapping_ids[i];
@@ -53,8 +54,8 @@ static uint32_t writer_mapping(struct writer *writer, const struct unwind_mappin
 		added.has_line_numbers = (uint8_t)quality.has_line_numbers;
 		added.has_inline_frames = (uint8_t)quality.has_inline_frames;
 	} else {
-		added.filename = pprof_string(writer->profile,
-					      mapping->kind == MAPPING_JIT ? "[jit]" : "[uprobes]");
+		added.filename =
+			pprof_string(writer->profile, mapping->kind == MAPPING_JIT ? "[jit]" : "[uprobes]");
 	}
 	writer->mapping_ids = memory_grow(writer->mapping_ids, &writer->mapping_ids_max,
 					  writer->mapping_count, sizeof *writer->mapping_ids);
@@ -125,11 +126,10 @@ static uint32_t kernel_location(struct writer *writer, uint64_t address)
 	const char *module;
 	size_t count = names_of_kernel(writer->profiler->names, address, lines, &module);
 	int is_module = strcmp(module, "[kernel.kallsyms]") != 0;
-	uint32_t mapping_id =
-		is_module ? named_mapping(writer, &writer->module_mapping_id, "[kernel modules]",
-					  KERNEL_START, KERNEL_END)
-			  : named_mapping(writer, &writer->kernel_mapping_id, "[kernel.kallsyms]",
-					  KERNEL_START, KERNEL_END);
+	uint32_t mapping_id = is_module ? named_mapping(writer, &writer->module_mapping_id,
+							"[kernel modules]", KERNEL_START, KERNEL_END)
+					: named_mapping(writer, &writer->kernel_mapping_id,
+							"[kernel.kallsyms]", KERNEL_START, KERNEL_END);
 	uint32_t known = pprof_find_location(writer->profile, mapping_id, address);
 	return known ? known : writer_location(writer, mapping_id, address, lines, count);
 }
@@ -166,12 +166,39 @@ uint32_t writer_user_location(struct writer *writer, uint32_t tgid, uint32_t gen
 	return writer_location(writer, mapping_id, address, lines, count);
 }
 
+/* The way from the scheduler's tracepoint into our program, which lies on every stack taken there. */
+static int is_own_way(const char *name)
+{
+	static const char *const starts[] = { "bpf_prog_",    "bpf_trace_run", "__bpf_trace_",
+					      "__traceiter_", "__bpf_prog_",   "bpf_trampoline_" };
+	for (size_t i = 0; i < sizeof starts / sizeof *starts; i++)
+		if (strncmp(name, starts[i], strlen(starts[i])) == 0)
+			return 1;
+	return 0;
+}
+
+static size_t own_frames(struct writer *writer, const struct record *record)
+{
+	struct name_line lines[NAMES_LINES_MAX];
+	const char *module;
+	size_t count = 0;
+	if (record->kind != RECORD_BLOCKED && record->kind != RECORD_RUNQUEUE)
+		return 0;
+	while (count < record->kernel_frames) {
+		names_of_kernel(writer->profiler->names, record->frames[count], lines, &module);
+		if (!is_own_way(lines[0].name))
+			break;
+		count++;
+	}
+	return count;
+}
+
 /* Callers are named by the call, not by the instruction behind it. */
 size_t writer_stack(struct writer *writer, const struct record *record,
-			   uint32_t ids[static WRITER_FRAMES_MAX])
+		    uint32_t ids[static WRITER_FRAMES_MAX])
 {
 	size_t count = 0;
-	for (size_t i = 0; i < record->kernel_frames; i++)
+	for (size_t i = own_frames(writer, record); i < record->kernel_frames; i++)
 		ids[count++] = kernel_location(writer, record->frames[i] - (i > 0));
 	const uint64_t *user = record->frames + record->kernel_frames;
 	for (size_t i = 0; i < record->user_frames; i++)
@@ -243,12 +270,13 @@ void writer_comment_stacks(struct writer *writer)
 	}
 	writer_comment(writer, "akamai-prof " AKAMAI_PROF_VERSION);
 	writer_comment(writer, "stacks: user=%" PRIu64 " complete=%" PRIu64 " (%.2f%%) scanned=%" PRIu64 "%s",
-		summary.user_stacks, summary.user_stacks_complete,
-		summary.user_stacks ? 100.0 * (double)summary.user_stacks_complete / (double)summary.user_stacks
-				    : 100.0,
-		summary.user_stacks_scanned, stops);
+		       summary.user_stacks, summary.user_stacks_complete,
+		       summary.user_stacks
+			       ? 100.0 * (double)summary.user_stacks_complete / (double)summary.user_stacks
+			       : 100.0,
+		       summary.user_stacks_scanned, stops);
 	writer_comment(writer, "lost: samples=%" PRIu64 " rows=%" PRIu64, summary.samples_lost,
-		writer->profiler->rows.rows_dropped);
+		       writer->profiler->rows.rows_dropped);
 }
 
 void writer_period(struct writer *writer, const char *type, const char *unit, int64_t period)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One pprof file that is being put together: addresses become locations with names, labels say thread, stage and
- * state, comments say how far the file can be trusted. Internal to profiler.
+ * One pprof file that is being put together: addresses become locations with names, labels say thread, stage
+ * and state, comments say how far the file can be trusted. Internal to profiler.
  */
 #ifndef PROFILER_WRITER_H
 #define PROFILER_WRITER_H
