@@ -11,7 +11,7 @@
  * Engines: io_uring (default), and poll(2) with non-blocking calls, which serves where io_uring is
  * forbidden and is the oracle of the tests. Both have the same interface and semantics.
  *
- * The process must ignore SIGPIPE: a WRITE to a pipe whose reader is gone then ends with -EPIPE.
+ * The process must ignore SIGPIPE: a SEND or WRITE to a reader that is gone then ends with -EPIPE.
  */
 #ifndef RING_RING_H
 #define RING_RING_H
