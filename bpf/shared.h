@@ -50,7 +50,7 @@ enum unwind_cfa {
 	UNWIND_CFA_SIGNAL,   /* a signal frame: all registers are in the rt_sigframe at sp */
 	UNWIND_CFA_DEREF_SP, /* CFA = *(sp + cfa_offset) + cfa_add */
 	UNWIND_CFA_DEREF_BP, /* CFA = *(bp + cfa_offset) + cfa_add */
-	UNWIND_CFA_REGISTER, /* CFA = register[cfa_register] + cfa_offset; known in the innermost frame only
+	UNWIND_CFA_REGISTER, /* CFA = register[cfa_register] + cfa_offset; known in the innermost frame, a guess elsewhere
 			      */
 	UNWIND_CFA_FRAME_POINTER, /* no rows, but frame pointers by convention (Go): the caller's bp at bp,
 				   * its pc at bp + 8; 0 in bp is the end, and another stack may follow */
@@ -233,7 +233,7 @@ struct heap_total {
 struct heap_live_key {
 	uint64_t address;
 	uint32_t tgid;
-	uint32_t spare;
+	uint32_t epoch; /* value in the table of targets: grows when the process executes another program */
 };
 
 struct heap_live {

@@ -324,7 +324,7 @@ static UNWIND_ALWAYS_INLINE int unwind_frame_address(struct unwind_walk *walk, c
 			return unwind_end(walk, UNWIND_STOP_UNSUPPORTED), -1;
 		break;
 	case UNWIND_CFA_REGISTER:
-		if (!state->exact || number >= UNWIND_REGISTERS)
+		if (number >= UNWIND_REGISTERS)
 			return unwind_end(walk, UNWIND_STOP_UNSUPPORTED), -1;
 		base = walk->registers[number];
 		break;
@@ -369,6 +369,12 @@ static UNWIND_ALWAYS_INLINE long unwind_by_row(struct unwind_walk *walk, const s
 	} else if (unwind_read_user(&words[1], sizeof words[1], cfa - 8) < 0) {
 		return unwind_end(walk, UNWIND_STOP_READ);
 	}
+	/* A register that calls may change, but assembler code that calls only its own does not change
+	 * (BoringSSL's AES-GCM): then there is a return address. */
+	if (rule->cfa == UNWIND_CFA_REGISTER && !state->exact &&
+	    (cfa - state->sp > UNWIND_STACK_SPAN ||
+	     !unwind_is_return_address(state->mappings_first, state->mappings_count, words[1])))
+		return unwind_end(walk, UNWIND_STOP_UNSUPPORTED);
 	if (rule->bp == UNWIND_BP_UNDEFINED) {
 		bp = UNWIND_BP_UNKNOWN;
 	} else if (rule->bp == UNWIND_BP_AT_BP ||
@@ -428,9 +434,11 @@ static UNWIND_ALWAYS_INLINE long unwind_in_object(struct unwind_walk *walk, uint
 		return unwind_signal_frame(walk);
 	if (cfa == UNWIND_CFA_FRAME_POINTER)
 		return unwind_frame_pointer(walk, 0);
-	if (rule && cfa != UNWIND_CFA_GAP)
+	if (rule && cfa != UNWIND_CFA_GAP && cfa != UNWIND_CFA_UNSUPPORTED)
 		return unwind_by_row(walk, rule);
-	return state->exact ? unwind_scan_stack(walk) : unwind_end(walk, UNWIND_STOP_NO_ROW);
+	if (state->exact)
+		return unwind_scan_stack(walk);
+	return unwind_end(walk, cfa == UNWIND_CFA_GAP ? UNWIND_STOP_NO_ROW : UNWIND_STOP_UNSUPPORTED);
 }
 
 /* Puts down the frame at hand and goes to its caller; 1 at the end. */
