@@ -118,7 +118,7 @@ static __always_inline void heap_drop_left(struct heap_task *task, uint64_t sp, 
 /* Forgets a block before the allocator can give its address to somebody else. */
 static __always_inline int heap_forget(uint64_t address, uint32_t tgid, struct heap_live *ret_block)
 {
-	struct heap_live_key key = { .address = address, .tgid = tgid };
+	struct heap_live_key key = { .address = address, .tgid = tgid, .epoch = epoch_of(tgid) };
 	struct heap_live *block = bpf_map_lookup_elem(&heap_live, &key);
 	if (!block) {
 		count(COUNTER_HEAP_UNKNOWN_FREES);
@@ -185,7 +185,7 @@ static __always_inline struct heap_call *heap_pop(struct heap_task *task, uint32
 
 static __always_inline void heap_remember(uint64_t address, uint32_t tgid, const struct heap_live *block)
 {
-	struct heap_live_key key = { .address = address, .tgid = tgid };
+	struct heap_live_key key = { .address = address, .tgid = tgid, .epoch = epoch_of(tgid) };
 	if (bpf_map_lookup_elem(&heap_live, &key))
 		count(COUNTER_HEAP_MISSED_FREES);
 	if (bpf_map_update_elem(&heap_live, &key, block, BPF_ANY) < 0)

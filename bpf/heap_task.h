@@ -27,6 +27,7 @@ struct heap_task {
 	struct heap_call calls[HEAP_DEPTH_MAX];
 	struct unwind_walk walk;
 	struct heap_stack stack;
+	struct scratch call; /* of a system call that maps memory: its program can be preempted, too */
 };
 
 struct {
@@ -35,12 +36,5 @@ struct {
 	__type(key, int);
 	__type(value, struct heap_task);
 } heap_tasks SEC(".maps");
-
-/* Whether the current task is inside an allocator: then what it maps is for blocks that are counted there. */
-static __always_inline uint64_t heap_in_allocator(struct task_struct *current)
-{
-	struct heap_task *task = bpf_task_storage_get(&heap_tasks, current, 0, 0);
-	return task && task->depth > 0;
-}
 
 #endif

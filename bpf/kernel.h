@@ -148,8 +148,8 @@ static UNWIND_ALWAYS_INLINE int kernel_in_user_mode(struct pt_regs *regs)
 }
 #endif
 
-/* As the current task entered the kernel. 0, or -1 for a kernel thread. A function of its own: inlined, its loads
- * would be merged with those from another kind of pointer, which the verifier does not allow. */
+/* As the current task entered the kernel. 0, or -1 for a kernel thread. A function of its own: inlined, its
+ * loads would be merged with those from another kind of pointer, which the verifier does not allow. */
 static UNWIND_NOINLINE int kernel_fill_entry_registers(struct unwind_walk *walk)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
@@ -159,8 +159,8 @@ static UNWIND_NOINLINE int kernel_fill_entry_registers(struct unwind_walk *walk)
 	return 0;
 }
 
-/* The registers of user space of the current task wherever it is now: `regs` when those are of user mode, else (or
- * when NULL) as it entered the kernel. 0, or -1 for a kernel thread. */
+/* The registers of user space of the current task wherever it is now: `regs` when those are of user mode,
+ * else (or when NULL) as it entered the kernel. 0, or -1 for a kernel thread. */
 static UNWIND_ALWAYS_INLINE int unwind_fill_current(struct pt_regs *regs, struct unwind_walk *walk)
 {
 	if (!regs || !kernel_in_user_mode(regs))

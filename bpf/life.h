@@ -6,6 +6,7 @@
 #ifndef BPF_LIFE_H
 #define BPF_LIFE_H
 
+/* From tracepoints that run with preemption off. */
 static __always_inline void tell(enum record_kind kind, uint32_t tgid, uint32_t tid)
 {
 	struct scratch *scratch = scratch_of(SCRATCH_SWITCH);
@@ -25,8 +26,8 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	uint32_t child_tgid = (uint32_t)child->tgid;
 	if (!control || !control->follow_children || child_tgid == parent_tgid || !is_target(parent_tgid))
 		return 0;
-	uint32_t yes = 1;
-	bpf_map_update_elem(&targets, &child_tgid, &yes, BPF_ANY);
+	uint32_t epoch = 1;
+	bpf_map_update_elem(&targets, &child_tgid, &epoch, BPF_ANY);
 	/* The child begins with its parent's mappings. */
 	const struct unwind_process *process = unwind_process_of(parent_tgid);
 	if (process) {
@@ -41,8 +42,10 @@ SEC("tp_btf/sched_process_exec")
 int BPF_PROG(on_exec, struct task_struct *task)
 {
 	uint32_t tgid = (uint32_t)task->tgid;
-	if (!is_target(tgid))
+	uint32_t *epoch = bpf_map_lookup_elem(&targets, &tgid);
+	if (!epoch)
 		return 0;
+	(*epoch)++; /* its blocks and addresses are gone */
 	bpf_map_delete_elem(&processes, &tgid);
 	tell(RECORD_EXEC, tgid, (uint32_t)task->pid);
 	return 0;
@@ -63,17 +66,20 @@ int BPF_PROG(on_exit, struct task_struct *task)
 static __always_inline void tell_memory(struct task_struct *task, enum record_kind kind, uint64_t address,
 					uint64_t bytes)
 {
-	struct scratch *scratch = scratch_of(SCRATCH_SWITCH);
-	if (!scratch)
+	struct heap_task *state = bpf_task_storage_get(&heap_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!state) {
+		count(COUNTER_STORAGE_FULL);
 		return;
-	struct record *record = &scratch->record;
+	}
+	struct record *record = &state->call.record;
 	record_begin(record, kind, bpf_ktime_get_ns());
 	record->address = address;
 	record->weight = bytes;
-	record->count = heap_in_allocator(task);
-	if (kind != RECORD_UNMAP)
-		record_user_stack(scratch, task);
-	record_emit(record, 0);
+	/* What an allocator maps is for blocks that are counted one by one. */
+	record->count = state->depth > 0;
+	if (kind == RECORD_MAP || kind == RECORD_BRK)
+		record_user_stack(&state->call, task);
+	record_emit(record, kind == RECORD_MAPPINGS);
 }
 
 static __always_inline void on_mmap(struct task_struct *task, struct pt_regs *registers, long result,
@@ -81,7 +87,7 @@ static __always_inline void on_mmap(struct task_struct *task, struct pt_regs *re
 {
 	/* New code: its rows must be there before it is sampled. */
 	if (call_argument(registers, 2) & PROTECTION_EXECUTE)
-		tell(RECORD_MAPPINGS, (uint32_t)task->tgid, (uint32_t)task->pid);
+		tell_memory(task, RECORD_MAPPINGS, 0, 0);
 	if (memory_on)
 		tell_memory(task, RECORD_MAP, (uint64_t)result, call_argument(registers, 1));
 }

@@ -14,7 +14,7 @@ enum {
 		8 << 20, /* 5,000 samples of the deepest stacks: half a second at 4999 Hz on two CPUs */
 };
 
-/* Who is profiled: by tgid. */
+/* Who is profiled: by tgid. The value, its epoch, grows when it executes another program. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, TARGETS_MAX);
@@ -115,6 +115,13 @@ static __always_inline const struct profiler_control *control_of(void)
 {
 	uint32_t key = 0;
 	return bpf_map_lookup_elem(&control, &key);
+}
+
+/* 0: not a target. */
+static __always_inline uint32_t epoch_of(uint32_t tgid)
+{
+	uint32_t *epoch = bpf_map_lookup_elem(&targets, &tgid);
+	return epoch ? *epoch : 0;
 }
 
 static __always_inline int is_target(uint32_t tgid)

@@ -50,7 +50,8 @@ enum unwind_cfa {
 	UNWIND_CFA_SIGNAL,   /* a signal frame: all registers are in the rt_sigframe at sp */
 	UNWIND_CFA_DEREF_SP, /* CFA = *(sp + cfa_offset) + cfa_add */
 	UNWIND_CFA_DEREF_BP, /* CFA = *(bp + cfa_offset) + cfa_add */
-	UNWIND_CFA_REGISTER, /* CFA = register[cfa_register] + cfa_offset; known in the innermost frame, a guess elsewhere
+	UNWIND_CFA_REGISTER, /* CFA = register[cfa_register] + cfa_offset; known in the innermost frame, a
+			      * guess elsewhere
 			      */
 	UNWIND_CFA_FRAME_POINTER, /* no rows, but frame pointers by convention (Go): the caller's bp at bp,
 				   * its pc at bp + 8; 0 in bp is the end, and another stack may follow */

@@ -63,21 +63,29 @@ static int is_hex(char character)
 	return is_digit(character) || (character >= 'a' && character <= 'f');
 }
 
-/* Substitutions (S_, S0_, T_ ...) repeat what came before: chains of three in each link make a name grow by
- * the cube root of 3 for each, which is the worst, and pack expansions (Dp, sp) by the number of a pack's
- * members. The library's function has no limit of its own. */
+/* Bytes of a substitution, "S_", "S1A_", "T_"; 0: none. */
+static size_t substitution_bytes(const char *at)
+{
+	if (*at != 'S' && *at != 'T')
+		return 0;
+	size_t digits = strspn(at + 1, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ");
+	return at[1 + digits] == '_' ? digits + 2 : 0;
+}
+
+/* Substitutions repeat what came before: chains of three in each link make a name grow by the cube root of 3
+ * for each, which is the worst. A pack expansion (Dp, sp) of a mere parameter writes the pack once, as a
+ * substitution does; one around more than that may have others in it, and writes them as often as the pack
+ * has members. The library's function has no limit of its own. */
 static int grows_too_large(const char *mangled)
 {
 	size_t length_bytes = strlen(mangled);
 	uint64_t expansion_bytes = length_bytes;
 	int has_packs = strchr(mangled, 'J') != NULL;
 	for (const char *at = mangled; *at && expansion_bytes <= expansion_bytes_max; at++) {
-		if (has_packs && (memcmp(at, "Dp", 2) == 0 || memcmp(at, "sp", 2) == 0))
+		if (has_packs && (memcmp(at, "Dp", 2) == 0 || memcmp(at, "sp", 2) == 0) &&
+		    substitution_bytes(at + 2 + strspn(at + 2, "ROKPV")) == 0)
 			expansion_bytes *= 1 + length_bytes / 8;
-		if (*at != 'S' && *at != 'T')
-			continue;
-		size_t digits = strspn(at + 1, "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ");
-		if (at[1 + digits] == '_')
+		if (substitution_bytes(at))
 			expansion_bytes = expansion_bytes * 13 / 9 + 1;
 	}
 	return expansion_bytes > expansion_bytes_max;

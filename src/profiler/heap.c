@@ -152,7 +152,7 @@ int heap_take_snapshot(struct profiler *profiler, struct heap_snapshot *snapshot
 
 struct forget {
 	int fd;
-	uint32_t tgid;
+	uint32_t tgid, epoch; /* older epochs go */
 	struct heap_live_key *keys;
 	size_t count, max;
 };
@@ -163,7 +163,7 @@ static void each_forget(void *owner, const void *key, const void *value)
 	struct heap_live_key live;
 	(void)value;
 	memcpy(&live, key, sizeof live);
-	if (live.tgid != forget->tgid)
+	if (live.tgid != forget->tgid || live.epoch >= forget->epoch)
 		return;
 	forget->keys = memory_grow(forget->keys, &forget->max, forget->count, sizeof *forget->keys);
 	forget->keys[forget->count++] = live;
@@ -172,6 +172,8 @@ static void each_forget(void *owner, const void *key, const void *value)
 void heap_forget_process(struct profiler *profiler, uint32_t tgid)
 {
 	struct forget forget = { .fd = map_fd_of(profiler, "heap_live"), .tgid = tgid };
+	if (bpf_map_lookup_elem(map_fd_of(profiler, "targets"), &tgid, &forget.epoch) < 0)
+		return;
 	map_each(forget.fd, sizeof(struct heap_live_key), sizeof(struct heap_live), each_forget, &forget);
 	for (size_t i = 0; i < forget.count; i++)
 		bpf_map_delete_elem(forget.fd, &forget.keys[i]);

@@ -199,6 +199,8 @@ struct memory_site {
 struct memory *memory_create(void);
 void memory_destroy(struct memory *memory);
 void memory_record(struct memory *memory, struct samples *samples, const struct record *record);
+/* Where the heap's brk area of a running process ends. */
+void memory_set_break(struct memory *memory, uint32_t tgid, uint64_t address);
 /* A process has executed another program or ended: nothing is mapped any more. */
 void memory_forget(struct memory *memory, uint32_t tgid);
 /* By stack; *ret_sites on the heap. */

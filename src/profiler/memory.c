@@ -19,7 +19,7 @@ struct interval {
 
 struct program_break {
 	uint32_t tgid;
-	uint64_t start, end;
+	uint64_t end;
 };
 
 struct memory {
@@ -88,29 +88,40 @@ static void memory_map(struct memory *memory, struct samples *samples, const str
 	interval_add(memory, &interval);
 }
 
-static void memory_break(struct memory *memory, struct samples *samples, const struct record *record)
+static struct program_break *break_find(struct memory *memory, uint32_t tgid)
 {
-	struct program_break *known = NULL;
-	for (size_t i = 0; i < memory->break_count && !known; i++)
-		if (memory->breaks[i].tgid == record->tgid)
-			known = &memory->breaks[i];
+	for (size_t i = 0; i < memory->break_count; i++)
+		if (memory->breaks[i].tgid == tgid)
+			return &memory->breaks[i];
+	return NULL;
+}
+
+void memory_set_break(struct memory *memory, uint32_t tgid, uint64_t address)
+{
+	if (break_find(memory, tgid))
+		return;
+	memory->breaks =
+		memory_grow(memory->breaks, &memory->breaks_max, memory->break_count, sizeof *memory->breaks);
+	memory->breaks[memory->break_count++] = (struct program_break){ .tgid = tgid, .end = address };
+}
+
+static void memory_break(struct memory *memory, struct samples *samples, const struct record *record,
+			 int by_allocator)
+{
+	struct program_break *known = break_find(memory, record->tgid);
 	if (!known) {
 		/* The first call asks where it is. */
-		memory->breaks = memory_grow(memory->breaks, &memory->breaks_max, memory->break_count,
-					     sizeof *memory->breaks);
-		memory->breaks[memory->break_count++] = (struct program_break){ .tgid = record->tgid,
-										.start = record->address,
-										.end = record->address };
+		memory_set_break(memory, record->tgid, record->address);
 		return;
 	}
-	if (record->address > known->end) {
+	if (record->address > known->end && !by_allocator) {
 		struct record grown = { 0 };
 		memcpy(&grown, record, record_bytes(record));
 		grown.kind = RECORD_MAP;
 		grown.weight = record->address - known->end;
 		grown.count = 1;
 		memory_map(memory, samples, &grown, known->end, record->address);
-	} else {
+	} else if (record->address < known->end) {
 		memory_cut(memory, record->tgid, record->address, known->end);
 	}
 	known->end = record->address;
@@ -122,11 +133,9 @@ void memory_record(struct memory *memory, struct samples *samples, const struct 
 	int by_allocator = record->count != 0;
 	if (record->kind == RECORD_UNMAP) {
 		memory_cut(memory, record->tgid, record->address, (end + 4095) & ~UINT64_C(4095));
-	} else if (by_allocator) {
-		return;
 	} else if (record->kind == RECORD_BRK) {
-		memory_break(memory, samples, record);
-	} else {
+		memory_break(memory, samples, record, by_allocator);
+	} else if (!by_allocator) {
 		struct record mapped = { 0 };
 		memcpy(&mapped, record, record_bytes(record));
 		mapped.count = 1;

@@ -99,6 +99,8 @@ static int mappings_read(struct profiler *profiler, pid_t pid, struct unwind_map
 	while (line && getline(&text, &text_max, file) > 0 && count < MAPPINGS_OF_PROCESS_MAX) {
 		if (map_line_parse(text, line) < 0)
 			continue;
+		if (strcmp(line->path, "[heap]") == 0)
+			memory_set_break(profiler->memory, (uint32_t)pid, line->end);
 		mappings = memory_grow(mappings, &max, count, sizeof *mappings);
 		count += (size_t)mapping_of_line(profiler, pid, line, &mappings[count]);
 	}

@@ -239,6 +239,8 @@ size_t writer_record_labels(struct writer *writer, const struct record *record,
 	labels[count++] = writer_number_label(writer, "thread_id", record->tid, "id");
 	if (writer->profiler->options.follow_children)
 		labels[count++] = writer_number_label(writer, "process_id", record->tgid, "id");
+	if (record->stop != UNWIND_STOP_END && record->stop != UNWIND_STOP_NO_USER)
+		labels[count++] = writer_text_label(writer, "truncated", profiler_stop_name(record->stop));
 	if (record->kind == RECORD_BLOCKED)
 		labels[count++] = writer_text_label(writer, "state", "blocked");
 	else if (record->kind == RECORD_RUNQUEUE)
