@@ -68,8 +68,10 @@ int dwarf_names_open(struct dwarf_names *names, Dwarf *dwarf)
 
 void dwarf_names_close(struct dwarf_names *names)
 {
-	for (size_t i = 0; i < names->unit_count; i++)
+	for (size_t i = 0; i < names->unit_count; i++) {
 		name_ranges_finish(&names->units[i].functions);
+		dwarf_scopes_close(&names->units[i]);
+	}
 	free(names->units);
 	name_ranges_finish(&names->unit_ranges);
 	if (names->dwarf)
@@ -169,7 +171,7 @@ static void descend(struct chain *chain, Dwarf_Die *function, uint64_t address)
 	}
 }
 
-static const char *attribute_text(Dwarf_Die *die, unsigned name)
+const char *dwarf_text(Dwarf_Die *die, unsigned name)
 {
 	Dwarf_Attribute attribute;
 	if (!dwarf_attr_integrate(die, name, &attribute))
@@ -179,20 +181,22 @@ static const char *attribute_text(Dwarf_Die *die, unsigned name)
 }
 
 /* What the function is called, and where it starts. */
-static void name_function(struct names *names, Dwarf_Die *die, struct name_line *line)
+static void name_function(struct names *names, struct dwarf_names *dwarf, Dwarf_Die *die,
+			  struct name_line *line)
 {
-	const char *linkage_name = attribute_text(die, DW_AT_linkage_name);
-	const char *name = attribute_text(die, DW_AT_name);
+	const char *linkage_name = dwarf_text(die, DW_AT_linkage_name);
+	const char *name = dwarf_text(die, DW_AT_name);
 	int start_line = 0;
 	if (!linkage_name)
-		linkage_name = attribute_text(die, DW_AT_MIPS_linkage_name);
+		linkage_name = dwarf_text(die, DW_AT_MIPS_linkage_name);
 	if (linkage_name) {
 		names_function(names, linkage_name, line);
 		/* C's alias names need no demangling; what people call it is the name. */
 		if (name && strcmp(line->name, line->system_name) == 0)
 			line->name = names_text(names, name);
 	} else if (name) {
-		line->name = line->system_name = names_text(names, name);
+		line->system_name = names_text(names, name);
+		line->name = dwarf_qualified_name(names, dwarf, die, line->system_name);
 	}
 	if (dwarf_decl_line(die, &start_line) == 0 && start_line > 0)
 		line->start_line = (uint32_t)start_line;
@@ -239,7 +243,7 @@ static void normalize(char *path)
 static const char *path_text(struct names *names, Dwarf_Die *unit_die, const char *path)
 {
 	char text[NAMES_TEXT_BYTES_MAX];
-	const char *folder = *path == '/' ? NULL : attribute_text(unit_die, DW_AT_comp_dir);
+	const char *folder = *path == '/' ? NULL : dwarf_text(unit_die, DW_AT_comp_dir);
 	int used = folder && *folder == '/' ? snprintf(text, sizeof text, "%s/%s", folder, path)
 					    : snprintf(text, sizeof text, "%s", path);
 	if (used < 0 || (size_t)used >= sizeof text)
@@ -294,7 +298,7 @@ size_t dwarf_names_find(struct names *names, struct dwarf_names *dwarf, uint64_t
 			lines[i] = (struct name_line){ .file = "" };
 			place_call(names, &unit_die, at + 1, &lines[i]);
 		}
-		name_function(names, at, &lines[i]);
+		name_function(names, dwarf, at, &lines[i]);
 		if (!lines[i].name && (i + 1 < chain.count || chain.cut))
 			lines[i].name = lines[i].system_name = names_text(names, "[inlined]");
 	}

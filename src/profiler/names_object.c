@@ -242,9 +242,8 @@ static void name_static(struct names *names, struct object_names *object, uint64
 			struct name_line *line)
 {
 	char text[NAMES_TEXT_BYTES_MAX];
-	const char *symbol =
-		line->name == line->system_name ? symbol_names_sized(&object->symbols, address) : NULL;
-	if (!symbol || !is_symbol_of(symbol, line->name))
+	const char *symbol = symbol_names_sized(&object->symbols, address);
+	if (!symbol || strncmp(line->system_name, "_Z", 2) == 0 || !is_symbol_of(symbol, line->system_name))
 		return;
 	size_t bytes = strcspn(symbol, ".@"); /* ".cold", ".part.0": the function is the same */
 	if (bytes >= sizeof text)

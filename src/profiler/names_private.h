@@ -33,9 +33,18 @@ struct elf_file { /* owns what is not NULL */
 	Elf *elf;
 };
 
+struct dwarf_scope { /* a namespace, class or function, in the order of the file, which is the one of a walk
+		      */
+	Dwarf_Off start, end; /* of its DIE and those in it */
+	size_t around;	      /* index of the one around it plus 1 */
+};
+
 struct dwarf_unit {
-	Dwarf_Off offset;	      /* of its first DIE */
-	int known;		      /* functions are collected */
+	Dwarf_Off offset; /* of its first DIE */
+	int known;	  /* functions are collected */
+	int scopes_known;
+	struct dwarf_scope *scopes;
+	size_t scope_count, scope_capacity;
 	struct name_ranges functions; /* value: DIE offset */
 };
 
@@ -129,6 +138,12 @@ void elf_file_close(struct elf_file *file);
  * it. */
 int dwarf_names_open(struct dwarf_names *names, Dwarf *dwarf);
 void dwarf_names_close(struct dwarf_names *names);
+void dwarf_scopes_close(struct dwarf_unit *unit);
+/* "namespace::class::name" for a function whose mangled name is not known. */
+const char *dwarf_qualified_name(struct names *names, struct dwarf_names *dwarf, Dwarf_Die *die,
+				 const char *name);
+/* NULL: it has none. Looked for in what it is an instance of, too. */
+const char *dwarf_text(Dwarf_Die *die, unsigned attribute);
 /* Lines as far as known: 0 lines: nothing; the last one, which is the function that is there, may have a NULL
  * name. */
 size_t dwarf_names_find(struct names *names, struct dwarf_names *dwarf, uint64_t address,
