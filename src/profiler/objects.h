@@ -14,21 +14,21 @@
 #define OBJECT_SEGMENTS_MAX 8	     /* PT_LOAD with PF_X; one in practice */
 #define OBJECTS_MAX 4096	     /* a desktop has some hundred libraries mapped in all */
 
-struct object_segment { /* a PT_LOAD */
+struct object_segment {			 /* a PT_LOAD */
 	uint64_t offset, address, bytes; /* p_offset, p_vaddr, p_filesz */
 };
 
 struct object {
-	uint32_t id;	  /* index in the table */
-	char *path;	  /* as the process sees it; "[vdso]" */
-	int fd;		  /* open for reading; -1: could not be opened, or the vdso */
+	uint32_t id; /* index in the table */
+	char *path;  /* as the process sees it; "[vdso]" */
+	int fd;	     /* open for reading; -1: could not be opened, or the vdso */
 	uint64_t device, inode;
 	int64_t mtime_ns, size_bytes;
 	uint8_t build_id[OBJECT_BUILD_ID_BYTES_MAX];
 	size_t build_id_bytes; /* 0: none */
 	struct object_segment segments[OBJECT_SEGMENTS_MAX];
 	size_t segment_count;
-	uint8_t *image;	       /* the vdso's bytes; NULL for files */
+	uint8_t *image; /* the vdso's bytes; NULL for files */
 	size_t image_bytes;
 	/* filled by rows */
 	uint32_t rows_first, rows_count;
@@ -50,8 +50,8 @@ struct map_line {
 };
 
 /* The object mapped there; opened through /proc/PID/map_files/START-END, else /proc/PID/root/PATH (so that
- * containers and deleted files work), and found again by (device, inode, mtime, size). NULL when it is no ELF file
- * or the table is full. */
+ * containers and deleted files work), and found again by (device, inode, mtime, size). NULL when it is no
+ * ELF file or the table is full. */
 struct object *objects_open(struct objects *objects, pid_t pid, const struct map_line *map);
 /* Run-time address less file address (p_vaddr) for this mapping of it. */
 uint64_t object_bias(const struct object *object, const struct map_line *map);

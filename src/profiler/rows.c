@@ -40,7 +40,9 @@ struct builder {
 	uint64_t count; /* of rows, those that did not fit included */
 	uint64_t last_pc;
 	uint32_t last_rule;
+	int last_is_signal;
 	uint64_t go_start, go_end; /* code of Go, which has no unwind information; both 0: none */
+	struct go_table go;
 	int rules_full;
 	int signal_seen; /* a frame of the kernel's for signals */
 	int useful;	 /* some row says more than "gap" */
@@ -129,6 +131,7 @@ static void row_add(struct builder *builder, uint64_t pc, const struct unwind_ru
 	builder->count++;
 	builder->last_pc = pc;
 	builder->last_rule = (uint32_t)index;
+	builder->last_is_signal = rule->cfa == UNWIND_CFA_SIGNAL;
 }
 
 /* The rows of the function that starts at `start`; the next one starts at `next`. Returns where they end. */
@@ -152,14 +155,22 @@ static uint64_t function_add(struct builder *builder, Dwarf_CFI *cfi, uint64_t s
 		row_add(builder, address, &rule);
 		address = row_end;
 	}
+	/* While the kernel executes the system call at the end of a signal frame, pc is behind it. */
+	if (builder->count && builder->last_is_signal && address > start)
+		address++;
 	return address < next ? address : next;
 }
 
-/* Code without unwind information from `from` up to `to`. Go keeps frame pointers instead. */
+static void row_of_go_add(void *owner, uint64_t pc, const struct unwind_rule *rule)
+{
+	row_add(owner, pc, rule);
+}
+
+/* Code without unwind information from `from` up to `to`, but for Go's. */
 static void gap_add(struct builder *builder, uint64_t from, uint64_t to)
 {
 	static const struct unwind_rule gap = { .cfa = UNWIND_CFA_GAP };
-	static const struct unwind_rule go = { .cfa = UNWIND_CFA_FRAME_POINTER };
+	static const struct unwind_rule frame_pointer = { .cfa = UNWIND_CFA_FRAME_POINTER };
 	if (from >= to)
 		return;
 	if (builder->go_end <= from || builder->go_start >= to) {
@@ -170,9 +181,16 @@ static void gap_add(struct builder *builder, uint64_t from, uint64_t to)
 		row_add(builder, from, &gap);
 		from = builder->go_start;
 	}
-	row_add(builder, from, &go);
-	if (builder->go_end < to)
-		row_add(builder, builder->go_end, &gap);
+	row_add(builder, from, &frame_pointer);
+	uint64_t go_to = to < builder->go_end ? to : builder->go_end;
+	struct row_sink sink = { .add = row_of_go_add,
+				 .owner = builder,
+				 .budget =
+					 builder->work < WORK_MAX ? (int64_t)(WORK_MAX - builder->work) : 0 };
+	go_rows_add(&builder->go, from, go_to, &sink);
+	builder->work = WORK_MAX - (uint64_t)sink.budget;
+	if (go_to < to)
+		row_add(builder, go_to, &gap);
 }
 
 static void functions_add(struct builder *builder, const struct object *object, Elf *elf)
@@ -186,7 +204,7 @@ static void functions_add(struct builder *builder, const struct object *object, 
 		if (segment->bytes <= UINT32_MAX && segment->address + segment->bytes > end)
 			end = segment->address + segment->bytes;
 	}
-	if (row_source_open(&source, elf) == 0) {
+	if (row_source_open(&source, elf, builder->go_end == 0) == 0) {
 		for (size_t i = 0; i < source.start_count; i++) {
 			uint64_t start = source.starts[i];
 			uint64_t next = i + 1 < source.start_count ? source.starts[i + 1] : UINT64_MAX;
@@ -298,7 +316,8 @@ static int may_have_stubs(Elf *elf, const struct builder *builder)
 	return 1;
 }
 
-/* The address on the stack is the stub's first byte, and is searched for less 1 as any return address is. */
+/* The address on the stack is the stub's first byte, and is searched for less 1 as any return address is; and
+ * during the system call pc is behind the stub. */
 static void stubs_add(struct builder *builder, const struct object *object)
 {
 	int found = 0;
@@ -314,7 +333,7 @@ static void stubs_add(struct builder *builder, const struct object *object)
 		while (found < STUBS_MAX && (at = memmem(at, bytes - (size_t)(at - code), sigreturn_code,
 							 sizeof sigreturn_code))) {
 			uint64_t address = segment->address + (uint64_t)(at - code);
-			overlay_add(builder, address ? address - 1 : 0, address + sizeof sigreturn_code,
+			overlay_add(builder, address ? address - 1 : 0, address + sizeof sigreturn_code + 1,
 				    &(struct unwind_rule){ .cfa = UNWIND_CFA_SIGNAL });
 			at += sizeof sigreturn_code;
 			found++;
@@ -325,40 +344,14 @@ static void stubs_add(struct builder *builder, const struct object *object)
 
 /* ---- Objects ---- */
 
-static void go_find(struct builder *builder, Elf *elf)
-{
-	size_t names;
-	Elf_Scn *section = NULL;
-	uint64_t start = 0, end = 0;
-	int is_go = 0;
-	if (elf_getshdrstrndx(elf, &names) < 0)
-		return;
-	while ((section = elf_nextscn(elf, section))) {
-		GElf_Shdr header;
-		const char *name =
-			gelf_getshdr(section, &header) ? elf_strptr(elf, names, header.sh_name) : NULL;
-		if (!name)
-			continue;
-		if (strcmp(name, ".gopclntab") == 0 || strcmp(name, ".data.rel.ro.gopclntab") == 0)
-			is_go = 1;
-		if (strcmp(name, ".text") == 0) {
-			start = header.sh_addr;
-			end = header.sh_addr + header.sh_size;
-		}
-	}
-	if (is_go && end > start) {
-		builder->go_start = start;
-		builder->go_end = end;
-	}
-}
-
 static int rows_build(struct builder *builder, const struct object *object, Elf *elf)
 {
 	GElf_Ehdr header;
 	if (elf_kind(elf) != ELF_K_ELF || !gelf_getehdr(elf, &header) || header.e_machine != EM_X86_64 ||
 	    header.e_ident[EI_CLASS] != ELFCLASS64)
 		return -ENOENT;
-	go_find(builder, elf);
+	if (go_rows_open(&builder->go, elf, &builder->go_start, &builder->go_end) < 0)
+		builder->go_start = builder->go_end = 0;
 	functions_add(builder, object, elf);
 	if (!builder->rules_full && builder->first + builder->count <= builder->table->rows_max) {
 		entry_add(builder, elf);

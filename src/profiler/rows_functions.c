@@ -212,7 +212,7 @@ static int compare_starts(const void *a, const void *b)
 	return (left > right) - (left < right);
 }
 
-int row_source_open(struct row_source *source, Elf *elf)
+int row_source_open(struct row_source *source, Elf *elf, int or_debug_frame)
 {
 	Elf_Data *data;
 	uint64_t address = 0;
@@ -223,7 +223,8 @@ int row_source_open(struct row_source *source, Elf *elf)
 			entries_read(source, data, address, 1);
 	}
 	/* Static programs that were linked without .eh_frame may have it for debuggers. */
-	if (source->start_count == 0 && (data = section_find(elf, ".debug_frame", &address))) {
+	if (source->start_count == 0 && or_debug_frame &&
+	    (data = section_find(elf, ".debug_frame", &address))) {
 		dwarf_cfi_end(source->cfi);
 		source->dwarf = dwarf_begin_elf(elf, DWARF_C_READ, NULL);
 		source->cfi = source->dwarf ? dwarf_getcfi(source->dwarf) : NULL;
