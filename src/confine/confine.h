@@ -21,8 +21,8 @@
 #include <sys/types.h>
 
 #define CONFINE_ERROR_BYTES_MAX 1024 /* a sentence with a path in it */
-#define CONFINE_PATHS_MAX 16 /* a dozen for the resolver, the rest for output */
-#define CONFINE_PORTS_MAX 4  /* the server's; DNS over TCP is always added */
+#define CONFINE_PATHS_MAX 16	     /* folders of the output; the resolver's are not counted */
+#define CONFINE_PORTS_MAX 4	     /* the server's; DNS over TCP is always added */
 
 struct confine_options {
 	const char *user; /* to become, when root: name or number; NULL: SUDO_UID's, else "nobody" */
