@@ -14,7 +14,8 @@
 
 enum {
 	WIDTH = 1200,
-	MARGIN = 10,
+	MARGIN_ALONE = 10,
+	MARGIN_ELEMENT = 1, /* half a stroke: the page has its own */
 	ROW = 18,
 	PADDING = 3,
 	TOP_ALONE = 62,	  /* heading or controls, information */
@@ -26,6 +27,8 @@ enum {
 };
 /* 12 pixels of the common fixed-width fonts, rounded up. */
 static const double character_width = 7.25;
+/* Below that a rectangle has no border. As in flame.js. */
+static const double thin_width = 2.5;
 
 struct picture {
 	FILE *out;
@@ -33,7 +36,7 @@ struct picture {
 	const struct flame_options *options;
 	const char *unit;
 	int alone, icicle;
-	int top, height;
+	int margin, top, height;
 };
 
 static int is_icicle(const struct pprof *profile, int value_index)
@@ -89,10 +92,11 @@ static void write_node(const struct picture *picture, const struct tree_node *no
 	FILE *out = picture->out;
 	const struct frame *frame = &picture->tree->frames->frames[node->frame];
 	char x[TEXT_BYTES_MAX], width[TEXT_BYTES_MAX];
-	double inner = WIDTH - 2 * MARGIN, left = MARGIN + node->x * inner;
+	double inner = WIDTH - 2 * picture->margin, left = picture->margin + node->x * inner;
 	uint32_t row = picture->icicle ? node->depth : picture->tree->depth_max - node->depth;
 	unsigned y = (unsigned)picture->top + row * ROW;
-	fprintf(out, "<g class=\"f %s%s\">", frame_kind_class(frame->kind), frame->inlined ? " i" : "");
+	fprintf(out, "<g class=\"f %s%s%s\">", frame_kind_class(frame->kind), frame->inlined ? " i" : "",
+		node->width * inner < thin_width ? " thin" : "");
 	write_tooltip(picture, node, frame);
 	fprintf(out, "<rect x=\"%s\" y=\"%u\" width=\"%s\" height=\"%d\" rx=\"2\"/>", coordinate(left, x), y,
 		coordinate(node->width * inner, width), ROW);
@@ -114,7 +118,7 @@ static void write_keys(const struct picture *picture)
 			&picture->tree->frames->frames[picture->tree->nodes[picture->tree->kept[i]].frame];
 		seen[frame->kind][frame->inlined]++;
 	}
-	int x = MARGIN, y = picture->height - 13;
+	int x = picture->margin, y = picture->height - 13;
 	fputs("<g class=\"keys\">\n", picture->out);
 	for (unsigned kind = 0; kind < FRAME_LABEL; kind++) {
 		for (int inlined = 0; inlined < 2; inlined++) {
@@ -158,11 +162,11 @@ static void write_head(const struct picture *picture)
 		fprintf(out,
 			"<rect class=\"paper\" width=\"100%%\" height=\"%d\"/>\n<text class=\"heading\" "
 			"x=\"%d\" y=\"24\">",
-			picture->top - 4, MARGIN);
+			picture->top - 4, picture->margin);
 		text_escape(out, picture->options->title, TEXT_WHOLE);
 		fputs("</text>\n", out);
 	}
-	fprintf(out, "<text class=\"info\" x=\"%d\" y=\"%d\">", MARGIN, picture->top - 12);
+	fprintf(out, "<text class=\"info\" x=\"%d\" y=\"%d\">", picture->margin, picture->top - 12);
 	text_escape(out, picture->options->subtitle, TEXT_WHOLE);
 	fputs("</text>\n</g>\n", out);
 }
@@ -172,6 +176,7 @@ static void write_picture(struct picture *picture)
 	const struct tree *tree = picture->tree;
 	int empty = tree->nodes[0].total <= 0;
 	unsigned rows = empty ? EMPTY_ROWS : tree->depth_max + 1;
+	picture->margin = picture->alone ? MARGIN_ALONE : MARGIN_ELEMENT;
 	picture->top = picture->alone ? TOP_ALONE : TOP_ELEMENT;
 	picture->height = picture->top + (int)rows * ROW + (picture->alone ? BOTTOM_ALONE : BOTTOM_ELEMENT);
 	write_open(picture);
@@ -179,7 +184,7 @@ static void write_picture(struct picture *picture)
 		fprintf(picture->out,
 			"<text class=\"key\" x=\"%d\" y=\"%d\">Nothing was counted here: the profile has no "
 			"samples of this kind.</text>\n",
-			MARGIN, picture->top + ROW);
+			picture->margin, picture->top + ROW);
 	} else {
 		for (size_t i = 0; i < tree->kept_count; i++)
 			write_node(picture, &tree->nodes[tree->kept[i]]);

@@ -3,14 +3,16 @@
 function flame(svg) {
 	"use strict";
 	const SVG = "http://www.w3.org/2000/svg", HTML = "http://www.w3.org/1999/xhtml";
-	const margin = 10, padding = 3, near = 3e-6;
+	const padding = 3, thin = 2.5, near = 3e-6;
 	const alone = document.documentElement === svg;
 	const height = svg.viewBox.baseVal.height, drawn = svg.viewBox.baseVal.width;
 	const info = svg.querySelector(".info"), hint = info.textContent, heading = svg.querySelector(".heading");
 	const key = svg.querySelector(".keys");
-	const frames = Array.from(svg.querySelectorAll(".f"), read);
-	if (!frames.length)
+	const groups = Array.from(svg.querySelectorAll(".f"));
+	if (!groups.length)
 		return;
+	const margin = groups[0].querySelector("rect").x.baseVal.value;
+	const frames = groups.map(read);
 	const root = frames[0], row = root.box.height.baseVal.value;
 	for (const frame of frames)
 		frame.depth = Math.abs(Math.round((frame.y - root.y) / row));
@@ -76,6 +78,7 @@ function flame(svg) {
 			frame.group.classList.toggle("above", above);
 			const x = margin + (above ? 0 : (frame.x - from) / zoomed.width * inner);
 			const room = above ? inner : frame.width / zoomed.width * inner;
+			frame.group.classList.toggle("thin", room < thin);
 			frame.box.setAttribute("x", x.toFixed(2));
 			frame.box.setAttribute("width", Math.max(room, .5).toFixed(2));
 			write(frame, x, room);

@@ -60,7 +60,9 @@ void page_frame(const struct page *page, const struct frame *frame)
 	fprintf(out, "\"><i class=\"dot %s\"></i><code>", frame_kind_class(frame->kind));
 	page_text(page, frame->name);
 	fputs("</code>", out);
-	if (*frame->module) {
+	/* Colour says it of the program itself, and "libx.so!0x1a44" and "[unknown]" by their names. */
+	if (frame->kind != FRAME_OWN && *frame->module &&
+	    strncmp(frame->name, frame->module, strlen(frame->module)) != 0) {
 		fputs(" <small>", out);
 		page_text(page, frame->module);
 		fputs("</small>", out);
@@ -175,6 +177,29 @@ static void write_meta(const struct page *page)
 	fputs("</ul>\n", page->out);
 }
 
+/* Not even damaged ones. */
+static int has_profile(const struct page *page)
+{
+	for (int i = 0; i < PAGE_SOURCE_COUNT; i++) {
+		if (page->profiles[i].profile || *page->profiles[i].problem)
+			return 1;
+	}
+	return page->run->profile.present;
+}
+
+static void write_links(const struct page *page)
+{
+	fputs("<nav>", page->out);
+	if (page->run->sample_count || page->run->profile.stage_count)
+		fputs("<a href=\"#time\">Time</a>", page->out);
+	fputs("<a href=\"#functions\">Functions</a>", page->out);
+	if (has_profile(page))
+		fputs("<a href=\"#memory\">Memory</a><a href=\"#trust\">Trust</a><a href=\"#flames\">Flame "
+		      "graphs</a>",
+		      page->out);
+	fputs("<a href=\"#run\">Run</a></nav>\n", page->out);
+}
+
 static void write_head(const struct page *page)
 {
 	fputs("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
@@ -191,11 +216,8 @@ static void write_head(const struct page *page)
 	write_subject(page);
 	fputs("</h1>\n", page->out);
 	write_meta(page);
-	fputs("<nav><a href=\"#time\">Time</a><a href=\"#functions\">Functions</a><a "
-	      "href=\"#memory\">Memory</a>"
-	      "<a href=\"#trust\">Trust</a><a href=\"#flames\">Flame graphs</a><a "
-	      "href=\"#run\">Run</a></nav>\n</header>\n<main>\n",
-	      page->out);
+	write_links(page);
+	fputs("</header>\n<main>\n", page->out);
 }
 
 /* ---- The answer ---- */
@@ -329,8 +351,7 @@ static void write_memory_tile(const struct page *page)
 					     : page_total(page, PAGE_HEAP_END,
 							  page_value(page, PAGE_HEAP_END, "inuse_space"));
 	if (inuse > 0)
-		snprintf(note, sizeof note, "%s of it on the heap at the end",
-			 text_bytes((double)inuse, part));
+		snprintf(note, sizeof note, "%s on the heap at the end", text_bytes((double)inuse, part));
 	if (page->run->rss_bytes_max > 0)
 		tile(page, "Peak memory", text_bytes((double)page->run->rss_bytes_max, value), note);
 	else if (inuse > 0)
@@ -402,10 +423,17 @@ int page_write(struct page *page)
 	write_tiles(page);
 	write_notices(page);
 	page_time(page);
-	page_functions(page);
-	page_memory(page);
-	page_trust(page);
-	page_flames(page);
+	if (has_profile(page)) {
+		page_functions(page);
+		page_memory(page);
+		page_trust(page);
+		page_flames(page);
+	} else {
+		page_section(page, "functions", "Functions");
+		page_missing(page, "This run was not profiled: there are no profiles in the folder "
+				   "(cpu_mid.pprof, heap_end.pprof ...).");
+		page_section_end(page);
+	}
 	page_run(page);
 	fprintf(page->out,
 		"</main>\n<script>\n%sdocument.querySelectorAll(\"svg.flame\").forEach(flame);\n</script>\n</"

@@ -194,6 +194,10 @@ void page_trust(const struct page *page)
 	page_section(page, "trust", "How far to trust this");
 	if (!page->run->profile.present)
 		page_missing(page, "run.json tells nothing about how the profile was taken.");
+	if (!page->run->profile.present && page_cpu_value(page) < 0) {
+		page_section_end(page);
+		return;
+	}
 	fputs("<div class=\"three\">\n", page->out);
 	write_overhead(page);
 	write_completeness(page);

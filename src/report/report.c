@@ -5,12 +5,15 @@
  */
 #include "report/report.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "report/page.h"
 #include "report/pictures.h"
+
+static_assert(REPORT_ERROR_BYTES_MAX >= PPROF_ERROR_BYTES_MAX, "a profile's sentence goes into the page");
 
 enum { PATH_BYTES_MAX = 4400, FOLDER_BYTES_MAX = 4096 };
 

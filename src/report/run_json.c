@@ -86,31 +86,37 @@ static char *text(struct json_object *object, const char *key)
 }
 
 /* A scalar as a person would write it, "" for anything else. */
-static const char *scalar_text(struct json_object *value)
+static char *scalar_text(struct json_object *value, char text[static VALUE_BYTES_MAX])
 {
+	text[0] = 0;
 	switch (json_object_get_type(value)) {
 	case json_type_boolean:
-		return json_object_get_boolean(value) ? "yes" : "no";
-	case json_type_double:
+		snprintf(text, VALUE_BYTES_MAX, "%s", json_object_get_boolean(value) ? "yes" : "no");
+		break;
+	case json_type_double: /* "25.000000" as 25 */
+		snprintf(text, VALUE_BYTES_MAX, "%.9g", json_object_get_double(value));
+		break;
 	case json_type_int:
 	case json_type_string:
-		return json_object_get_string(value);
+		snprintf(text, VALUE_BYTES_MAX, "%s", json_object_get_string(value));
+		break;
 	case json_type_null:
 	case json_type_object:
 	case json_type_array:
 	default:
-		return "";
+		break;
 	}
+	return text;
 }
 
 /* A list's scalars with `between` between them. */
 static char *joined(struct json_object *list, const char *between)
 {
-	char line[VALUE_BYTES_MAX] = "";
+	char line[VALUE_BYTES_MAX] = "", text[VALUE_BYTES_MAX];
 	size_t used = 0;
 	for (size_t i = 0; i < list_count(list, RUN_LIST_MAX) && used + 1 < sizeof line; i++) {
 		int more = snprintf(line + used, sizeof line - used, "%s%s", i ? between : "",
-				    scalar_text(json_object_array_get_idx(list, i)));
+				    scalar_text(json_object_array_get_idx(list, i), text));
 		used += more > 0 ? (size_t)more : 0;
 	}
 	return copy_of(line);
@@ -137,6 +143,15 @@ static void add_pair(struct run_pairs *pairs, const char *before, const char *ke
 	pairs->items[pairs->count++] = (struct run_pair){ .key = copy_of(name), .text = value };
 }
 
+static void add_value(struct run_pairs *pairs, const char *before, const char *key, struct json_object *value)
+{
+	char text[VALUE_BYTES_MAX];
+	if (json_object_is_type(value, json_type_array))
+		add_pair(pairs, before, key, joined(value, ", "));
+	else
+		add_pair(pairs, before, key, copy_of(scalar_text(value, text)));
+}
+
 /* An object as rows; objects in it as rows "outer.inner", one level deep. */
 static void read_pairs(struct json_object *object, struct run_pairs *pairs)
 {
@@ -145,18 +160,13 @@ static void read_pairs(struct json_object *object, struct run_pairs *pairs)
 		return;
 	json_object_object_foreach(object, key, value)
 	{
-		if (json_object_is_type(value, json_type_array)) {
-			add_pair(pairs, "", key, joined(value, ", "));
-		} else if (json_object_is_type(value, json_type_object)) {
-			json_object_object_foreach(value, inner_key, inner)
-			{
-				add_pair(pairs, key, inner_key,
-					 json_object_is_type(inner, json_type_array)
-						 ? joined(inner, ", ")
-						 : copy_of(scalar_text(inner)));
-			}
-		} else {
-			add_pair(pairs, "", key, copy_of(scalar_text(value)));
+		if (!json_object_is_type(value, json_type_object)) {
+			add_value(pairs, "", key, value);
+			continue;
+		}
+		json_object_object_foreach(value, inner_key, inner)
+		{
+			add_value(pairs, key, inner_key, inner);
 		}
 	}
 }

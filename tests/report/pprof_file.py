@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Writes pprof files (github.com/google/pprof/proto/profile.proto) from plain Python, apart from the code under test."""
+"""Writes pprof files (github.com/google/pprof/proto/profile.proto) in plain Python, apart from what is tested."""
 import gzip
 
 
