@@ -95,11 +95,14 @@ static __always_inline void on_mmap(struct task_struct *task, struct pt_regs *re
 SEC("tp_btf/sys_exit")
 int BPF_PROG(on_system_call, struct pt_regs *registers, long result)
 {
+	uint64_t number = registers_system_call(registers);
+	/* First what is cheap: this runs at the end of every system call of everybody. */
+	if (number != CALL_MMAP && number != CALL_MUNMAP && number != CALL_BRK && number != CALL_MREMAP)
+		return 0;
 	const struct profiler_control *control = control_of();
 	struct task_struct *task = bpf_get_current_task_btf();
 	if (!control || !is_target((uint32_t)task->tgid))
 		return 0;
-	uint64_t number = registers_system_call(registers);
 	int failed = result < 0 && result > -4096;
 	if (number == CALL_MMAP && !failed) {
 		on_mmap(task, registers, result, control->memory_on);

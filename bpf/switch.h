@@ -118,6 +118,16 @@ static __always_inline void switch_account(struct switch_task *state, uint64_t n
 			    rate_ns);
 }
 
+/* A random start makes equal distances fair. */
+static __always_inline void switch_draw(struct switch_task *state, uint64_t rate_ns)
+{
+	if (state->drawn)
+		return;
+	state->blocked_left_ns = 1 + ((uint64_t)bpf_get_prandom_u32() * rate_ns >> 32);
+	state->runqueue_left_ns = 1 + ((uint64_t)bpf_get_prandom_u32() * rate_ns >> 32);
+	state->drawn = 1;
+}
+
 static __always_inline void switch_out(void *context, struct task_struct *task, int preempted,
 				       uint64_t now_ns, uint64_t rate_ns)
 {
@@ -131,12 +141,7 @@ static __always_inline void switch_out(void *context, struct task_struct *task, 
 		return;
 	}
 	count(COUNTER_SWITCHES);
-	if (!state->drawn) {
-		/* A random start makes equal distances fair. */
-		state->blocked_left_ns = 1 + ((uint64_t)bpf_get_prandom_u32() * rate_ns >> 32);
-		state->runqueue_left_ns = 1 + ((uint64_t)bpf_get_prandom_u32() * rate_ns >> 32);
-		state->drawn = 1;
-	}
+	switch_draw(state, rate_ns);
 	state->out_ns = now_ns;
 	/* Still runnable: all of the time away is spent in the run queue. */
 	state->wake_ns = preempted || task->__state == KERNEL_TASK_RUNNING ? now_ns : 0;
@@ -173,6 +178,55 @@ int BPF_PROG(on_wakeup, struct task_struct *task)
 	struct switch_task *state = bpf_task_storage_get(&switch_tasks, task, 0, 0);
 	if (state && state->out_ns && !state->wake_ns)
 		state->wake_ns = bpf_ktime_get_ns();
+	return 0;
+}
+
+/* The stack of a thread that sleeps already: the kernel's part, and where it entered the kernel. The rest of
+ * its user stack is in memory that cannot be read from here. */
+static __always_inline void away_record(struct record *record, struct task_struct *task, uint64_t now_ns)
+{
+	struct pt_regs *registers = (struct pt_regs *)bpf_task_pt_regs(task);
+	record->kind = RECORD_BLOCKED;
+	record->tgid = (uint32_t)task->tgid;
+	record->tid = (uint32_t)task->pid;
+	record->stage = stage_of(record->tid);
+	record->time_ns = now_ns;
+	record->address = 0;
+	record->scanned = 0;
+	record->stop = UNWIND_STOP_NO_USER;
+	bpf_probe_read_kernel(record->comm, sizeof record->comm, task->comm);
+	long bytes = bpf_get_task_stack(task, record->frames, KERNEL_FRAMES_MAX * 8, 0);
+	uint32_t frames = bytes > 0 ? (uint32_t)bytes / 8 : 0;
+	record->kernel_frames = (uint16_t)frames;
+	record->user_frames = 0;
+	record_generation(record);
+	if (!task_has_user(task) || frames > KERNEL_FRAMES_MAX)
+		return;
+	record->frames[frames] = PT_REGS_IP(registers);
+	record->user_frames = 1;
+	record->stop = UNWIND_STOP_READ;
+}
+
+/* Threads that are away when the window opens: they have been since long, perhaps for all of the window. */
+SEC("iter/task")
+int on_window_begin(struct bpf_iter__task *context)
+{
+	struct task_struct *task = context->task;
+	const struct profiler_control *control = control_of();
+	if (!task || !control || !control->off_cpu_rate_ns || !is_target((uint32_t)task->tgid))
+		return 0;
+	if (((struct task_struct___life *)task)->on_cpu)
+		return 0;
+	struct switch_task *state =
+		bpf_task_storage_get(&switch_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
+	if (!state || state->out_ns)
+		return 0;
+	uint64_t now_ns = bpf_ktime_get_ns();
+	switch_draw(state, control->off_cpu_rate_ns);
+	away_record(&state->record, task, now_ns);
+	state->place.pc = 0; /* not a stack to be taken for another */
+	state->wake_ns = task->__state == KERNEL_TASK_RUNNING ? now_ns : 0;
+	state->out_ns = now_ns;
 	return 0;
 }
 

@@ -19,6 +19,7 @@ struct signal_struct___life {
 };
 
 struct task_struct___life {
+	int on_cpu;
 	struct sched_entity___life se;
 	struct signal_struct___life *signal;
 };

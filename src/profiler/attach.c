@@ -80,11 +80,11 @@ int attach_tracepoints(struct profiler *profiler, char error[static PROFILER_ERR
 	return 0;
 }
 
-/* Runs the iterator once: threads that are away now are accounted. */
-static void away_account(struct profiler *profiler)
+/* Runs an iterator over all threads once. */
+static void threads_visit(struct profiler *profiler, const char *program)
 {
 	char byte[64];
-	struct bpf_link *link = bpf_program__attach_iter(program_named(profiler, "on_window_end"), NULL);
+	struct bpf_link *link = bpf_program__attach_iter(program_named(profiler, program), NULL);
 	if (!link)
 		return;
 	int fd = bpf_iter_create(bpf_link__fd(link));
@@ -105,12 +105,14 @@ void attach_window(struct profiler *profiler, int open)
 			profiler_say(profiler,
 				     "time off the CPU is not measured: the scheduler's tracepoints "
 				     "cannot be attached");
+		else
+			threads_visit(profiler, "on_window_begin");
 		return;
 	}
 	profiler->control->window_open = 0;
 	bpf_link__destroy(profiler->switch_link);
 	bpf_link__destroy(profiler->wakeup_link);
 	if (profiler->switch_link)
-		away_account(profiler);
+		threads_visit(profiler, "on_window_end");
 	profiler->switch_link = profiler->wakeup_link = NULL;
 }
