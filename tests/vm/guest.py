@@ -9,6 +9,7 @@ what they print and the files they leave come back. Python's standard library on
     outcome = guest.boot(timeout_s=120)
     outcome["ring"].status, outcome["ring"].output, outcome.file("/out/x.pprof")
 """
+import glob
 import gzip
 import io
 import lzma
@@ -175,9 +176,13 @@ class Guest:
         for name in ("proc", "sys", "dev", "tmp", "out", "run", "root", "var/empty"):
             self.archive.add(name, stat.S_IFDIR | 0o755)
         self.program(shutil.which("busybox"), "/bin/busybox")
-        self.text("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n")
-        self.text("/etc/group", "root:x:0:\nnogroup:x:65534:\n")
+        self.text("/etc/passwd", "root:x:0:0:root:/root:/bin/sh\ndaemon:x:1:1:daemon:/usr/sbin:/bin/false\n"
+                  "nobody:x:65534:65534:nobody:/nonexistent:/bin/false\n")
+        self.text("/etc/group", "root:x:0:\ndaemon:x:1:\nnogroup:x:65534:\n")
+        self.text("/etc/shadow", "root:*:19000:0:99999:7:::\n", 0o640)
         self.text("/etc/hosts", "127.0.0.1 localhost\n")
+        # Libraries are at the host's paths, so what the host's loader knows of them holds.
+        self.file("/etc/ld.so.cache", "/etc/ld.so.cache")
 
     def module(self, name):
         """A kernel module to load; False when this kernel has it neither as a module nor built in."""
@@ -196,10 +201,14 @@ class Guest:
             mode = stat.S_IFREG | (os.stat(host_path).st_mode & 0o777)
             self.archive.add(guest_path, mode, file.read())
 
-    def program(self, host_path, guest_path, strip=False):
+    def program(self, host_path, guest_path):
         """A program of the host, and the libraries that it needs, each at the path where it is on the host."""
         self.file(host_path, guest_path)
-        for library in libraries_of(host_path):
+        libraries = libraries_of(host_path)
+        for library in list(libraries):
+            if os.path.basename(library).startswith("libc.so."):  # and what it opens to look up users and hosts
+                libraries += glob.glob(os.path.join(os.path.dirname(library), "libnss_*.so.2"))
+        for library in libraries:
             if os.path.normpath(library).lstrip("/") not in self.archive.entries:
                 self.file(library, library)
 
