@@ -13,9 +13,11 @@
 
 #include "cli/doctor.h"
 #include "cli/flags.h"
+#include "cli/record_command.h"
+#include "cli/report_command.h"
 #include "cli/run.h"
 
-static const char *const commands[] = { "simulate", "doctor", "help", "version" };
+static const char *const commands[] = { "record", "report", "simulate", "doctor", "help", "version" };
 
 static void main_help(void)
 {
@@ -23,13 +25,15 @@ static void main_help(void)
 	     "\n"
 	     "usage: akamai-prof COMMAND [flags]\n"
 	     "\n"
+	     "  record     profile any process or command: CPU, off-CPU, heap\n"
+	     "  report     draw a run's report and flame graphs again\n"
 	     "  simulate   a local SIEM API over TLS: signatures checked, deterministic events, faults on "
 	     "demand\n"
 	     "  doctor     what this host can and cannot do, and what to do about it\n"
 	     "  version    the version\n"
 	     "\n"
 	     "akamai-direct-prof, beside this program, is the collector (akamai-direct-prof -help).\n"
-	     "Interpreted programs (akamai-prof -prog FILE) and profiles are not part of this version.\n"
+	     "Interpreted programs (akamai-prof -prog FILE) are not part of this version.\n"
 	     "akamai-prof COMMAND -help tells more.");
 }
 
@@ -64,6 +68,10 @@ static int main_command(int argc, char **argv)
 		command++;
 	if (strcmp(command, "simulate") == 0)
 		return simulate(argv + 1);
+	if (strcmp(command, "record") == 0)
+		return record_command(argc - 1, argv + 1);
+	if (strcmp(command, "report") == 0)
+		return report_command(argc - 1, argv + 1);
 	if (strcmp(command, "doctor") == 0)
 		return doctor(argc - 1, argv + 1);
 	if (strcmp(command, "version") == 0) {

@@ -2,46 +2,73 @@
 #include "cli/run.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/duration.h"
+#include "cli/files.h"
+#include "profiler/profiler.h"
 
 #define RUN_WAKE_NS (200 * NS_PER_MS) /* to show progress and take a sample */
 
-/* The project's one writable global: how often SIGINT or SIGTERM came. */
-static volatile sig_atomic_t signal_count;
+#define RUN_ERROR_BYTES_MAX 2048
+_Static_assert(RUN_ERROR_BYTES_MAX >= SETTINGS_ERROR_BYTES_MAX &&
+		       RUN_ERROR_BYTES_MAX >= FLOW_TEXT_BYTES_MAX &&
+		       RUN_ERROR_BYTES_MAX >= FILES_ERROR_BYTES_MAX &&
+		       RUN_ERROR_BYTES_MAX >= CONFINE_ERROR_BYTES_MAX,
+	       "one buffer for every room's sentence");
 
-static void on_signal(int number)
+/* The project's one writable global: how often SIGINT or SIGTERM came, [0] from anybody and [1] handed on by
+ * the supervisor, which is the only one to queue them (SI_QUEUE). A terminal's ctrl-C comes both ways. */
+static volatile sig_atomic_t signal_count[2];
+
+static void on_signal(int number, siginfo_t *info, void *context)
 {
 	(void)number;
-	signal_count = signal_count + 1;
+	(void)context;
+	int handed_on = info->si_code == SI_QUEUE;
+	signal_count[handed_on] = signal_count[handed_on] + 1;
+}
+
+static int signals_seen(void)
+{
+	return signal_count[0] > signal_count[1] ? signal_count[0] : signal_count[1];
 }
 
 static void signals_install(void)
 {
-	struct sigaction action = { .sa_handler = on_signal };
+	struct sigaction action = { .sa_sigaction = on_signal, .sa_flags = SA_SIGINFO };
 	sigemptyset(&action.sa_mask);
 	sigaction(SIGINT, &action, NULL);
 	sigaction(SIGTERM, &action, NULL);
 	struct sigaction ignore = { .sa_handler = SIG_IGN };
 	sigaction(SIGPIPE, &ignore, NULL); /* the sink reports EPIPE with the output's name */
 	sigaction(SIGXFSZ, &ignore, NULL); /* and EFBIG, when ulimit -f is reached */
+	/* The supervisor blocked them before it forked, so that none is lost in between. */
+	sigset_t wanted;
+	sigemptyset(&wanted);
+	sigaddset(&wanted, SIGINT);
+	sigaddset(&wanted, SIGTERM);
+	sigaddset(&wanted, SIGCHLD);
+	sigprocmask(SIG_UNBLOCK, &wanted, NULL);
 }
 
-uint64_t run_peak_bytes(void)
+uint64_t run_peak_bytes(const struct run *run)
 {
-	unsigned long long kib = 0;
-	char line[128];
-	FILE *file = fopen("/proc/self/status", "re");
-	while (file && fgets(line, sizeof line, file))
-		if (strncmp(line, "VmHWM:", 6) == 0)
-			kib = strtoull(line + 6, NULL, 10);
-	if (file)
-		fclose(file);
-	return kib * 1024;
+	char text[4096];
+	ssize_t bytes = pread(run->status_fd, text, sizeof text - 1, 0);
+	text[bytes > 0 ? bytes : 0] = 0;
+	const char *field = strstr(text, "\nVmHWM:"); /* proc(5): kB */
+	return field ? strtoull(field + sizeof "\nVmHWM:" - 1, NULL, 10) * 1024 : 0;
 }
 
 void run_sum(const struct run *run, struct run_totals *ret_totals)
@@ -86,28 +113,71 @@ static void run_sample(struct run *run, int64_t now_ns)
 	};
 }
 
-/* Hands on the signals that have come since. Returns how many there were in all. */
+/* Hands on the signals that have come since. Returns how many there were in all. A supervisor that is gone
+ * counts as one, since it takes the terminal or the service manager's word with it. */
 static int run_signals(struct run *run)
 {
-	while (run->stops < signal_count) {
+	int wanted = signals_seen();
+	if (run->orphaned && wanted == 0)
+		wanted = 1;
+	for (; run->stops < wanted; run->stops++) {
 		progress_clear(run);
 		if (!run->settings->quiet)
 			fprintf(stderr, run->stops ? "ending at once\n"
 						   : "ending after this page (again to end at once)\n");
 		flow_stop(run->flow);
-		run->stops++;
 	}
 	return run->stops;
+}
+
+/* Nobody is left to write run.json, or to hand on signals: once. */
+static void run_orphaned(struct run *run)
+{
+	if (run->orphaned)
+		return;
+	run->orphaned = 1;
+	progress_clear(run);
+	fputs("warning: the supervising process is gone: run.json keeps its last state, and there are no "
+	      "profiles\n",
+	      stderr);
+}
+
+/* Hands run.json to whoever may write it. 0, or -1 with a sentence in `error` ("" when it was said). */
+static int run_document(struct run *run, enum link_document when, int status, char *error)
+{
+	error[0] = 0;
+	char *text = record_text(run, status);
+	if (!text) {
+		snprintf(error, RUN_ERROR_BYTES_MAX, "out of memory for run.json");
+		return -1;
+	}
+	int code = 0;
+	if (!run->link)
+		code = when == LINK_DOCUMENT_FIRST ? 0
+						   : files_write_run_json(run->settings->out, text, error);
+	else if (!run->orphaned)
+		code = link_send(run->link, LINK_DOCUMENT, (int32_t)when, text, strlen(text), -1);
+	if (run->link && code < 0)
+		run_orphaned(run);
+	if (when == LINK_DOCUMENT_LAST && run->settings->json && (puts(text) < 0 || fflush(stdout) != 0)) {
+		snprintf(error, RUN_ERROR_BYTES_MAX, "standard output cannot be written: %s",
+			 strerror(errno));
+		code = -1;
+	}
+	free(text);
+	return code < 0 ? -1 : 0;
 }
 
 /* Writes run.json now and then, so that whoever is killed leaves a cursor. */
 static void run_record(struct run *run, int64_t now_ns)
 {
-	char error[SETTINGS_ERROR_BYTES_MAX];
+	char error[RUN_ERROR_BYTES_MAX];
+	if (run->link && link_closed(run->link))
+		run_orphaned(run);
 	if (now_ns - run->recorded_ns < RECORD_EVERY_NS)
 		return;
 	run->recorded_ns = run->end_ns = now_ns;
-	if (record_write(run, RECORD_RUNNING, error) < 0) {
+	if (run_document(run, LINK_DOCUMENT_RUNNING, RECORD_RUNNING, error) < 0 && error[0]) {
 		progress_clear(run);
 		fprintf(stderr, "warning: %s\n", error);
 	}
@@ -223,6 +293,7 @@ static void run_flow_settings(const struct settings *settings, struct run *run, 
 		.stall_ns = settings->stall_ns,
 		.notice = progress_notice,
 		.notice_owner = run,
+		.stage = run->stage,
 	};
 }
 
@@ -238,61 +309,179 @@ static void run_say_begin(struct run *run)
 			settings->authority);
 	if (settings->quiet)
 		return;
-	if (!settings->no_profile)
-		fprintf(stderr, "note: this version does not record profiles yet; running without "
-				"(-no-profile silences this line)\n");
 	fprintf(stderr, "collecting from %s://%s%s, %zu stream%s, limit %lld\n",
 		settings->secure ? "https" : "http", settings->authority, settings->base_path,
 		settings->config_count, settings->config_count > 1 ? "s" : "", (long long)settings->limit);
+	if (settings->no_profile)
+		return;
+	char half[DURATION_TEXT_BYTES_MAX];
+	char window[DURATION_TEXT_BYTES_MAX];
+	fprintf(stderr, "profiling into %s: %s of CPU and off-CPU samples from %s on, heap %s\n",
+		settings->out, duration_format(settings->cpu_profile_duration_ns, window),
+		duration_format(settings->duration_ns / 2, half),
+		settings->heap_rate_bytes == 0	 ? "not tracked"
+		: settings->heap_rate_bytes == 1 ? "exact"
+						 : "sampled");
 }
 
-/* Everything after the settings are known to make sense. */
-static int run_collect(const struct settings *settings)
+/* Waits for the supervisor's word, and takes the stage memory that comes with it. -1: it is not to be. */
+static int run_await_go(struct run *run)
 {
-	char error[SETTINGS_ERROR_BYTES_MAX > FLOW_TEXT_BYTES_MAX ? SETTINGS_ERROR_BYTES_MAX
-								  : FLOW_TEXT_BYTES_MAX];
+	struct link_message message;
+	if (link_wait(run->link, &message) != 1 || message.kind != LINK_GO)
+		return -1;
+	if (message.passed_fd < 0)
+		return 0;
+	size_t page_bytes = (size_t)sysconf(_SC_PAGESIZE);
+	void *memory = mmap(NULL, page_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, message.passed_fd, 0);
+	int code = errno;
+	close(message.passed_fd); /* the memory stays */
+	if (memory == MAP_FAILED) {
+		fprintf(stderr, "akamai-direct-prof: the stage memory cannot be mapped: %s\n",
+			strerror(code));
+		return -1;
+	}
+	run->stage = memory;
+	return 0;
+}
+
+/* Gives up what is not needed from here on: everything is open. */
+static int run_confine(struct run *run, char *error)
+{
+	const struct settings *settings = run->settings;
+	if (settings->confine == SETTINGS_CONFINE_OFF) {
+		snprintf(run->confinement.note, sizeof run->confinement.note, "switched off by -confine off");
+		return 0;
+	}
+	struct confine_options options = {
+		.user = settings->user,
+		.write_folders = { run->link ? NULL : settings->out },
+		.connect_ports = { (uint16_t)strtoul(settings->port, NULL, 10) },
+	};
+	tzset(); /* reads /etc/localtime, for the times of notices */
+	if (confine_enter(&options, &run->confinement, error) < 0)
+		return -1;
+	/* A change of user takes it back (prctl(2)). Where that is forbidden by now, run_record() looks. */
+	if (run->link)
+		prctl(PR_SET_PDEATHSIG, SIGTERM);
+	return 0;
+}
+
+/* Tells the supervisor that all is out, and waits for what it has seen. Returns the exit status. */
+static int run_await_profile(struct run *run, int status)
+{
+	struct link_message message;
+	if (run->orphaned || link_send(run->link, LINK_FINISHED, status, NULL, 0, -1) < 0)
+		return status;
+	while (link_wait(run->link, &message) == 1) {
+		if (message.kind == LINK_PROFILE) {
+			free(run->profile_text);
+			run->profile_text = message.bytes ? strdup(message.text) : NULL;
+			status = message.number ? 1 : status;
+		} else if (message.kind == LINK_PARAGRAPH) {
+			run->profile_paragraph = message.bytes ? strdup(message.text) : NULL;
+			return status;
+		}
+	}
+	return status;
+}
+
+/* Waits until the last document is written, and pictures are drawn. -1: it was not. */
+static int run_await_written(struct run *run)
+{
+	struct link_message message;
+	while (!run->orphaned && link_wait(run->link, &message) == 1)
+		if (message.kind == LINK_WRITTEN)
+			return message.number ? -1 : 0;
+	run_orphaned(run);
+	return -1;
+}
+
+/* What a run leaves: the documents, then the words. Returns the exit status. */
+static int run_end(struct run *run)
+{
+	char error[RUN_ERROR_BYTES_MAX] = "";
+	int status = run_exit_status(run);
+	if (run->link)
+		status = run_await_profile(run, status);
+	int code = run_document(run, LINK_DOCUMENT_LAST, status, error);
+	if (code < 0 && error[0])
+		fprintf(stderr, "akamai-direct-prof: %s\n", error);
+	if (run->link && run_await_written(run) < 0)
+		code = -1;
+	if (code < 0)
+		status = 1;
+	if (!run->settings->quiet) {
+		summary_print(run, stderr);
+		if (run->profile_paragraph)
+			fputs(run->profile_paragraph, stderr);
+	}
+	run_print_errors(run);
+	summary_closing_lines(run, stderr);
+	return status;
+}
+
+/* Opens everything, then gives up the rights to open more. 0, or -1 with a sentence. */
+static int run_open(struct run *run, struct tls_context **tls, char *error)
+{
+	const struct settings *settings = run->settings;
 	struct tls_options tls_options = {
 		.mode = (enum tls_mode)settings->tls_mode,
 		.versions = (enum tls_version_limit)settings->tls_versions,
 		.ca_file = settings->ca_file,
 	};
+	if (settings->secure && !(*tls = tls_context_create(&tls_options, error)))
+		return -1;
+	if (!run->link && files_folder(settings->out, error) < 0)
+		return -1;
+	struct flow_settings flow_settings;
+	run_flow_settings(settings, run, *tls, &flow_settings);
+	run->flow = flow_create(&flow_settings, error);
+	if (!run->flow)
+		return -1;
+	if (!run->link)
+		files_remove_stale(settings->out);
+	run->status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	run->cpus_online = sysconf(_SC_NPROCESSORS_ONLN);
+	return run_confine(run, error);
+}
+
+int run_collect(const struct settings *settings, struct link *link)
+{
+	char error[RUN_ERROR_BYTES_MAX];
 	struct tls_context *tls = NULL;
 	struct run *run = calloc(1, sizeof *run);
 	if (!run)
 		return 1;
-	if (settings->secure && !(tls = tls_context_create(&tls_options, error))) {
-		fprintf(stderr, "akamai-direct-prof: %s\n", error);
-		free(run);
-		return 1;
-	}
-	struct flow_settings flow_settings;
-	run_flow_settings(settings, run, tls, &flow_settings);
+	int status = 1;
 	run->settings = settings;
+	run->link = link;
+	run->status_fd = -1;
 	run->terminal = isatty(STDERR_FILENO);
 	run->sample_every_ns = NS_PER_SECOND;
+	signals_install();
+	if (link && run_await_go(run) < 0)
+		goto end;
 	run->start_unix_ns = clock_unix_ns();
 	run->start_cpu_ns = clock_process_cpu_ns();
 	run->start_ns = run->shown_ns = run->recorded_ns = clock_monotonic_ns();
-	int status = 1;
-	if (record_folder(settings, error) < 0 || !(run->flow = flow_create(&flow_settings, error))) {
+	if (run_open(run, &tls, error) < 0) {
 		fprintf(stderr, "akamai-direct-prof: %s\n", error);
-	} else {
-		signals_install();
-		run_say_begin(run);
-		run_loop(run);
-		progress_clear(run);
-		status = run_exit_status(run);
-		if (record_write(run, status, error) < 0) {
-			fprintf(stderr, "akamai-direct-prof: %s\n", error);
-			status = 1;
-		}
-		if (!settings->quiet)
-			summary_print(run, stderr);
-		run_print_errors(run);
-		summary_closing_lines(run, stderr);
+		goto end;
 	}
+	run_say_begin(run);
+	run->end_ns = clock_monotonic_ns();
+	run_document(run, LINK_DOCUMENT_FIRST, RECORD_RUNNING, error);
+	run_loop(run);
+	progress_clear(run);
+	status = run_end(run);
+end:
 	flow_finish(run->flow);
 	tls_context_destroy(tls);
+	if (run->status_fd >= 0)
+		close(run->status_fd);
+	free(run->profile_text);
+	free(run->profile_paragraph);
 	free(run);
 	return status;
 }
@@ -322,6 +511,36 @@ static void run_help(void)
 	puts("\nexit status: 0 done, 1 failure, 2 wrong usage");
 }
 
+/* root, or file capabilities: more than the collector should have once it reads from the network. */
+static int rights_are_there(void)
+{
+	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
+	return geteuid() == 0 ||
+	       (syscall(SYS_capget, &header, data) == 0 && (data[0].permitted | data[1].permitted) != 0);
+}
+
+/* The settings make sense. Two processes where somebody must keep rights that the collector gives up. */
+static int run_settled(struct settings *settings)
+{
+	char error[CONFINE_ERROR_BYTES_MAX];
+	int confined = settings->confine == SETTINGS_CONFINE_AUTO;
+	int status = 1;
+	uid_t uid;
+	gid_t gid;
+	if (settings->user && geteuid() != 0)
+		fprintf(stderr, "akamai-direct-prof: -user %s: only root can collect as another user\n",
+			settings->user);
+	else if (settings->user && confine_find_user(settings->user, &uid, &gid, error) < 0)
+		fprintf(stderr, "akamai-direct-prof: %s\n", error);
+	else if (!settings->no_profile || (confined && rights_are_there()))
+		status = supervise(settings);
+	else
+		status = run_collect(settings, NULL);
+	settings_finish(settings);
+	return status;
+}
+
 int run_direct(int argc, char **argv)
 {
 	char error[SETTINGS_ERROR_BYTES_MAX] = "";
@@ -343,8 +562,7 @@ int run_direct(int argc, char **argv)
 		status = 1;
 		break;
 	case SETTINGS_OK:
-		status = run_collect(&settings);
-		break;
+		return run_settled(&settings);
 	}
 	settings_finish(&settings);
 	return status;

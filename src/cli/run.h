@@ -9,7 +9,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cli/link.h"
 #include "cli/settings.h"
+#include "confine/confine.h"
 
 #define RUN_SAMPLES_MAX                                                                                      \
 	4096 /* throughput over time in run.json: one a second, then every second one is dropped */
@@ -40,13 +42,29 @@ struct run {
 	int64_t sample_every_ns;
 	int64_t recorded_ns; /* when run.json was written last */
 	struct run_sample samples[RUN_SAMPLES_MAX];
+
+	struct link *link;	  /* to the supervisor; NULL: this process writes run.json itself */
+	int orphaned;		  /* the supervisor is gone */
+	char *profile_text;	  /* profile_json() of it; NULL: no profile */
+	char *profile_paragraph;  /* profile_print() of it */
+	struct stage_slot *stage; /* shared with the profiler; NULL: nobody looks */
+	struct confine_report confinement;
+	int status_fd; /* /proc/self/status, opened while files could be */
+	long cpus_online;
 };
 
 /* `akamai-direct-prof`: returns the exit status. */
 int run_direct(int argc, char **argv);
+/* The collector itself: alone, or (with a link) at the word of its supervisor. Returns the exit status.
+ * Afterwards rights may be gone: leave with run_leave(). */
+int run_collect(const struct settings *settings, struct link *link);
+
+/* supervisor.c: the process with the rights. Starts the collector as its child, profiles it if that is
+ * wanted, writes what the run leaves behind. Returns the exit status. Secrets in `settings` are wiped. */
+int supervise(struct settings *settings);
 
 /* The process's largest resident set. (getrusage's figure is inherited from the program that started us.) */
-uint64_t run_peak_bytes(void);
+uint64_t run_peak_bytes(const struct run *run);
 void run_sum(const struct run *run, struct run_totals *ret_totals);
 
 /* progress.c */
@@ -62,12 +80,13 @@ void summary_print(const struct run *run, FILE *out);
 /* The two closing lines, last on stderr. */
 void summary_closing_lines(const struct run *run, FILE *out);
 
-/* run_json.c: creates the -out folder and looks whether it can be written. 0, or -errno with a sentence. */
-int record_folder(const struct settings *settings, char error[static SETTINGS_ERROR_BYTES_MAX]);
-/* run.json, and the same document on stdout for --json. 0, or -errno with a sentence. */
-#define RECORD_RUNNING (-1) /* in place of the exit status: not over yet, nothing goes to stdout */
+/* run_json.c: the document, on the heap. */
+#define RECORD_RUNNING (-1)			   /* in place of the exit status: not over yet */
 #define RECORD_EVERY_NS (10 * INT64_C(1000000000)) /* so much of its own work a killed run does twice */
-int record_write(const struct run *run, int exit_status, char error[static SETTINGS_ERROR_BYTES_MAX]);
+char *record_text(const struct run *run, int exit_status);
+/* What becomes of such a document when the collector was killed by signal `number` (0: it went without a
+ * word). NULL when `text` is none. */
+char *record_text_of_killed(const char *text, int number, const char *profile_text);
 
 /* "drained", "budget" ... as run.json names them. */
 const char *end_reason_name(enum flow_end_reason reason);

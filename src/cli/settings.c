@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/duration.h"
+#include "profiler/profiler.h"
 
 #define AT(member) offsetof(struct settings, member)
 #define SECONDS(n) ((n)*NS_PER_SECOND)
@@ -30,6 +31,20 @@ const struct flag settings_flags[] = {
 	  "accepted for akamai-prof's sake; the direct runner has no program", NULL, 0, 0 },
 	{ "follow", FLAG_SWITCH, AT(follow), NULL,
 	  "when the feed is drained wait for more, instead of ending", NULL, 0, 0 },
+
+	{ "", FLAG_SECTION, 0, NULL, "Profiles, and the rights that are given up", NULL, 0, 0 },
+	{ "hz", FLAG_INTEGER, AT(hz), "N",
+	  "CPU samples a second and thread (default 99; above 499 it costs over 1 %)", NULL, 1,
+	  PROFILER_HZ_MAX },
+	{ "heap-rate", FLAG_INTEGER, AT(heap_rate_bytes), "BYTES",
+	  "a heap sample each so many bytes; 1: every allocation (default), 0: none", NULL, 0,
+	  INT64_C(1) << 40 },
+	{ "heap-budget", FLAG_INTEGER, AT(heap_budget_percent), "PERCENT",
+	  "of a CPU that heap tracking may cost before it is given up (default 5)", NULL, 1, 100 },
+	{ "user", FLAG_TEXT, AT(user), "NAME",
+	  "when started as root, collect as this user (default: SUDO_UID's, else nobody)", NULL, 0, 0 },
+	{ "confine", FLAG_CHOICE, AT(confine), NULL,
+	  "give up rights before the network is used (auto), or keep them", "auto|off", 0, 0 },
 
 	{ "", FLAG_SECTION, 0, NULL, "What to ask (the variable in brackets means the same)", NULL, 0, 0 },
 	{ "url", FLAG_TEXT, AT(url), "URL", "https://HOST/siem/v1 [YAEGI_HTTP_URL]", NULL, 0, 0 },
@@ -328,6 +343,9 @@ static void settings_defaults(struct settings *settings, int direct)
 		.sink = "null",
 		.stall_ns = FLOW_STALL_NS,
 		.backoff_ns = NS_PER_SECOND,
+		.hz = PROFILER_HZ_DEFAULT,
+		.heap_rate_bytes = 1, /* the collector allocates little: all of it can be seen */
+		.heap_budget_percent = 5,
 	};
 }
 

@@ -15,6 +15,12 @@
 #define SETTINGS_ERROR_BYTES_MAX 2048
 #define SETTINGS_HEADERS_MAX 16
 
+/* -confine, in the order of its choices. */
+enum settings_confine {
+	SETTINGS_CONFINE_AUTO,
+	SETTINGS_CONFINE_OFF,
+};
+
 struct settings {
 	/* as given by flags and variables; see settings.c for the table */
 	const char *prog;
@@ -29,6 +35,9 @@ struct settings {
 	const char *scan;
 	int identity, follow, json, quiet, no_profile, help, version;
 	int64_t stall_ns, backoff_ns;
+	int64_t hz, heap_rate_bytes, heap_budget_percent;
+	const char *user;
+	int confine; /* enum settings_confine */
 
 	/* worked out from them */
 	int secure; /* https */

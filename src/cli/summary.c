@@ -101,7 +101,7 @@ void summary_print(const struct run *run, FILE *out)
 		fprintf(out, " (%.2f CPU-seconds per million events)",
 			cpu_seconds * 1e6 / (double)totals.events);
 	fprintf(out, ", peak memory %.1f MB; %s%s, inflate %s, scan %s, sink %s\n",
-		(double)run_peak_bytes() / 1e6, ring->engine == RING_ENGINE_URING ? "io_uring" : "poll",
+		(double)run_peak_bytes(run) / 1e6, ring->engine == RING_ENGINE_URING ? "io_uring" : "poll",
 		ring->engine != RING_ENGINE_URING	   ? ""
 		: ring->receive_mode == RING_RECEIVE_FIXED ? " (registered buffers)"
 							   : " (plain receive)",

@@ -124,6 +124,7 @@ test("context with blanks", ["--context-style", "blanks"], [])
 test("context with quoted integers", ["--context-style", "quoted"], [])
 test("context in another order", ["--context-style", "reordered"], [])
 test("one event a page", [], ["-limit", "1"], events=40)
+test("with all rights kept, in one process", [], ["-confine", "off"])
 test("a page larger than the feed", [], ["-limit", "600000"])
 for kernel in ("scalar", "sse2", "avx2", "avx512"):
     if kernel == "scalar" or kernel in open("/proc/cpuinfo", encoding="utf-8").read().replace("avx512bw", "avx512"):
@@ -234,7 +235,8 @@ def variables():
             "YAEGI_HTTP_POLL_INTERVAL": "100ms", "YAEGI_HTTP_OFFSET_TTL": "1m", "YAEGI_HTTP_TO_LAG": "30s",
             "YAEGI_HTTP_HEADERS_TO_SIGN": "", "YAEGI_HTTP_CURSOR": "",
         }
-        result = collect(BUILD, simulator, "-ca-file", simulator.ca_file, environment=environment, defaults=False)
+        result = collect(BUILD, simulator, "-no-profile", "-ca-file", simulator.ca_file, environment=environment,
+                         defaults=False)
         equal(result.status, 0, "the exit status: " + result.stderr[-800:])
         equal(result.stream["end_reason"], "max-requests", "the end")
         asked = simulator.requests()
@@ -244,7 +246,8 @@ def variables():
         equal([int(r["limit"]) for r in asked], [123] * 4, "the limits")
         cursor = result.stream["cursor"]
         environment.update({"YAEGI_HTTP_CURSOR": cursor, "YAEGI_HTTP_MAX_REQUESTS": "1"})
-        collect(BUILD, simulator, "-ca-file", simulator.ca_file, environment=environment, defaults=False)
+        collect(BUILD, simulator, "-no-profile", "-ca-file", simulator.ca_file, environment=environment,
+                defaults=False)
         last = simulator.requests()[-1]
         equal((last["mode"], last["offset"]), ("offset", cursor), "the request from CURSOR")
 

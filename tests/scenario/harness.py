@@ -137,6 +137,10 @@ class Failure(Exception):
     pass
 
 
+class Skip(Exception):
+    """What this host lacks, so that the test cannot run; it is said loudly."""
+
+
 def equal(got, want, what):
     if got != want:
         raise Failure(f"{what} is {got!r}, wanted {want!r}")
@@ -166,6 +170,8 @@ def main(tests, only=None):
         try:
             function()
             print(f"ok {number} - {name}", flush=True)
+        except Skip as why:
+            print(f"ok {number} - {name} # SKIP {why}", flush=True)
         except Exception as error:  # a test that raises has failed, whatever it raises
             failed = True
             print(f"not ok {number} - {name}")

@@ -1,0 +1,401 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The process with the rights: it starts the collector as its child, watches it with the profiler, writes
+ * what the run leaves behind, and hands signals on. It never reads a byte from the network, and what the
+ * child says reaches it through link only.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/duration.h"
+#include "cli/files.h"
+#include "cli/profile.h"
+#include "cli/run.h"
+#include "report/report.h"
+
+#define WAKE_MS 100 /* the profiler wants to be asked every 200 ms */
+
+enum window {
+	WINDOW_AHEAD,
+	WINDOW_OPEN,
+	WINDOW_CLOSED,
+};
+
+struct supervisor {
+	const struct settings *settings;
+	struct link link;
+	pid_t child;
+	int signal_fd;
+	struct profile profile;
+	enum window window;
+	int snapshots[PROFILER_SNAPSHOTS_MAX]; /* their indices: middle, end; -1: not taken */
+	int finished;			       /* the collector said that all is out */
+	int profile_failed;
+	char *profile_text;
+	char *document; /* the last that came, so that a killed collector leaves a run.json */
+	int documented; /* the last one is written */
+	int gone;	/* the child was waited for */
+	int wait_status;
+	int signals;
+};
+
+static void say(const struct supervisor *supervisor, const char *kind, const char *text)
+{
+	fprintf(stderr, "%s%s%s\n", supervisor->profile.terminal ? "\r\033[K" : "", kind, text);
+}
+
+static void supervisor_document(struct supervisor *supervisor, const struct link_message *message)
+{
+	char error[FILES_ERROR_BYTES_MAX];
+	int code = 0;
+	free(supervisor->document);
+	supervisor->document = strdup(message->text);
+	if (message->number != LINK_DOCUMENT_FIRST)
+		code = files_write_run_json(supervisor->settings->out, message->text, error);
+	if (message->number != LINK_DOCUMENT_LAST) {
+		if (code < 0)
+			say(supervisor, "warning: ", error);
+		return;
+	}
+	if (code < 0)
+		say(supervisor, "akamai-direct-prof: ", error);
+	supervisor->documented = 1;
+	if (supervisor->profile.profiler && report_write(supervisor->settings->out, error) < 0)
+		say(supervisor, "warning: ", error);
+	link_send(&supervisor->link, LINK_WRITTEN, code < 0, NULL, 0, -1);
+}
+_Static_assert(FILES_ERROR_BYTES_MAX >= REPORT_ERROR_BYTES_MAX, "one buffer for both");
+
+/* Half time: the heap as it stands, then the window; as the Go original did. Returns when to look again. */
+static int64_t supervisor_timeline(struct supervisor *supervisor, int64_t now_ns)
+{
+	const struct settings *settings = supervisor->settings;
+	struct profile *profile = &supervisor->profile;
+	int64_t open_ns = profile->start_ns + settings->duration_ns / 2;
+	int64_t close_ns = open_ns + settings->cpu_profile_duration_ns;
+	if (!profile->profiler || supervisor->finished)
+		return INT64_MAX;
+	if (supervisor->window == WINDOW_AHEAD && now_ns >= open_ns) {
+		supervisor->snapshots[0] = profiler_heap_snapshot(profile->profiler);
+		profile_window_open(profile);
+		supervisor->window = WINDOW_OPEN;
+	}
+	if (supervisor->window == WINDOW_OPEN && now_ns >= close_ns) {
+		profile_window_close(profile);
+		supervisor->window = WINDOW_CLOSED;
+	}
+	return supervisor->window == WINDOW_AHEAD  ? open_ns
+	       : supervisor->window == WINDOW_OPEN ? close_ns
+						   : INT64_MAX;
+}
+
+/* Files that were not made, and why. */
+static void supervisor_explain(struct supervisor *supervisor)
+{
+	char half[DURATION_TEXT_BYTES_MAX];
+	char text[256];
+	if (supervisor->window != WINDOW_AHEAD)
+		return;
+	snprintf(text, sizeof text,
+		 "the run ended before half time (%s), where the CPU window begins: there is no "
+		 "cpu_mid.pprof, "
+		 "only heap_end.pprof",
+		 duration_format(supervisor->settings->duration_ns / 2, half));
+	profile_notice(&supervisor->profile, text);
+}
+
+static int supervisor_file_wanted(const struct supervisor *supervisor, const struct profile_file *file)
+{
+	if (file->kind == PROFILE_HEAP)
+		return file->snapshot_index >= 0 && supervisor->profile.summary.heap_tracked;
+	return supervisor->window != WINDOW_AHEAD;
+}
+
+/* How many SIGINT and SIGTERM have come; what else came is kept for supervisor_signals(). */
+static int supervisor_signals(struct supervisor *supervisor)
+{
+	struct signalfd_siginfo info;
+	while (read(supervisor->signal_fd, &info, sizeof info) == sizeof info) {
+		if (info.ssi_signo == SIGCHLD) {
+			if (waitpid(supervisor->child, &supervisor->wait_status, WNOHANG) ==
+			    supervisor->child)
+				supervisor->gone = 1;
+			continue;
+		}
+		supervisor->signals++;
+		/* Queued, so that the collector can tell it from the terminal's own. */
+		if (!supervisor->gone)
+			sigqueue(supervisor->child, (int)info.ssi_signo, (union sigval){ 0 });
+	}
+	return supervisor->signals;
+}
+
+/* Everything that the profiler has seen, into files. */
+static void supervisor_profile(struct supervisor *supervisor)
+{
+	char error[PROFILER_ERROR_BYTES_MAX];
+	struct profile *profile = &supervisor->profile;
+	if (!profile->profiler)
+		return;
+	profiler_poll(profile->profiler, 0);
+	supervisor->snapshots[1] = profiler_heap_snapshot(profile->profiler);
+	profile_end(profile);
+	supervisor_explain(supervisor);
+	const struct profile_file files[] = {
+		{ "cpu_mid.pprof", PROFILE_CPU, -1 },
+		{ "offcpu_mid.pprof", PROFILE_OFF_CPU, -1 },
+		{ "heap_mid.pprof", PROFILE_HEAP, supervisor->snapshots[0] },
+		{ "heap_end.pprof", PROFILE_HEAP, supervisor->snapshots[1] },
+		{ "faults_mid.pprof", PROFILE_FAULTS, -1 },
+	};
+	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+		if (!supervisor_file_wanted(supervisor, &files[i]))
+			continue;
+		if (supervisor_signals(supervisor) > 1) {
+			profile_notice(profile, "ended at once: not all profiles are written");
+			break;
+		}
+		if (profile_write(profile, &files[i], error) < 0) {
+			say(supervisor, "akamai-direct-prof: ", error);
+			supervisor->profile_failed = 1;
+		}
+	}
+	supervisor->profile_text = profile_json(profile);
+}
+
+static void supervisor_finished(struct supervisor *supervisor)
+{
+	char *paragraph = NULL;
+	size_t bytes = 0;
+	if (supervisor->finished)
+		return;
+	supervisor->finished = 1;
+	supervisor_profile(supervisor);
+	FILE *out = supervisor->profile.profiler ? open_memstream(&paragraph, &bytes) : NULL;
+	if (out) {
+		profile_print(&supervisor->profile, out);
+		fclose(out);
+	}
+	const char *text = supervisor->profile_text;
+	link_send(&supervisor->link, LINK_PROFILE, supervisor->profile_failed, text, text ? strlen(text) : 0,
+		  -1);
+	link_send(&supervisor->link, LINK_PARAGRAPH, 0, paragraph, paragraph ? bytes : 0, -1);
+	free(paragraph);
+}
+
+/* Takes what the collector says. */
+static void supervisor_listen(struct supervisor *supervisor)
+{
+	struct link_message message;
+	int code;
+	while ((code = link_receive(&supervisor->link, &message)) == 1) {
+		if (message.passed_fd >= 0)
+			close(message.passed_fd); /* nothing of the kind is asked for */
+		if (message.kind == LINK_DOCUMENT)
+			supervisor_document(supervisor, &message);
+		else if (message.kind == LINK_FINISHED)
+			supervisor_finished(supervisor);
+	}
+	if (code == -EPROTO || code == -ENOMEM) {
+		say(supervisor,
+		    "akamai-direct-prof: ", "what the collector says makes no sense; it is ended by force");
+		kill(supervisor->child, SIGKILL);
+	}
+	/* Closed: a child that is ending; SIGCHLD tells the rest. */
+	if (code < 0) {
+		close(supervisor->link.fd);
+		supervisor->link.fd = -1;
+	}
+}
+
+static void supervisor_loop(struct supervisor *supervisor)
+{
+	struct profiler *profiler = supervisor->profile.profiler;
+	while (!supervisor->gone) {
+		int64_t now_ns = clock_monotonic_ns();
+		int64_t wait_ms = (supervisor_timeline(supervisor, now_ns) - now_ns) / NS_PER_MS + 1;
+		int polled = profiler && !supervisor->finished;
+		struct pollfd fds[3] = {
+			{ .fd = supervisor->signal_fd, .events = POLLIN },
+			{ .fd = supervisor->link.fd, .events = POLLIN },
+			{ .fd = polled ? profiler_fd(profiler) : -1, .events = POLLIN },
+		};
+		poll(fds, 3, wait_ms < WAKE_MS ? (int)wait_ms : WAKE_MS);
+		if (polled)
+			profiler_poll(profiler, 0);
+		supervisor_signals(supervisor);
+		if (supervisor->link.fd >= 0)
+			supervisor_listen(supervisor);
+	}
+}
+
+/* The collector is gone before its time: what there is, is written. Returns the exit status. */
+static int supervisor_mourn(struct supervisor *supervisor)
+{
+	char error[FILES_ERROR_BYTES_MAX];
+	int number = WIFSIGNALED(supervisor->wait_status) ? WTERMSIG(supervisor->wait_status) : 0;
+	if (number)
+		snprintf(error, sizeof error, "the collector was ended by signal %d (%s)%s", number,
+			 strsignal(number),
+			 number == SIGKILL ? ": by hand, or because memory ran out (see dmesg)" : "");
+	else
+		snprintf(error, sizeof error, "the collector ended with status %d before its work was done",
+			 WEXITSTATUS(supervisor->wait_status));
+	say(supervisor, "akamai-direct-prof: ", error);
+	if (!supervisor->finished)
+		supervisor_profile(supervisor);
+	char *text = supervisor->document
+			     ? record_text_of_killed(supervisor->document, number, supervisor->profile_text)
+			     : NULL;
+	if (text && files_write_run_json(supervisor->settings->out, text, error) < 0)
+		say(supervisor, "akamai-direct-prof: ", error);
+	if (text && supervisor->profile.profiler && report_write(supervisor->settings->out, error) < 0)
+		say(supervisor, "warning: ", error);
+	if (supervisor->profile.profiler)
+		profile_print(&supervisor->profile, stderr);
+	free(text);
+	return 1;
+}
+
+/* Opens the profiler and lets the child begin. 0, or -1 with a sentence. */
+static int supervisor_begin(struct supervisor *supervisor, char *error)
+{
+	const struct settings *settings = supervisor->settings;
+	struct profile *profile = &supervisor->profile;
+	int stage_fd = -1;
+	if (!settings->no_profile) {
+		if (profile_open(profile, (unsigned)settings->hz, (uint64_t)settings->heap_rate_bytes,
+				 (unsigned)settings->heap_budget_percent, 0, error) < 0 ||
+		    profiler_attach(profile->profiler, supervisor->child, 0, error) < 0)
+			return -1;
+		stage_fd = profiler_stage_fd(profile->profiler);
+		if (profiler_stage_assign(profile->profiler, supervisor->child, 0) < 0) {
+			snprintf(error, PROFILER_ERROR_BYTES_MAX, "the stage slot cannot be assigned");
+			return -1;
+		}
+	}
+	files_remove_stale(settings->out);
+	profile->start_ns = clock_monotonic_ns();
+	int code = link_send(&supervisor->link, LINK_GO, 0, NULL, 0, stage_fd);
+	if (code < 0)
+		snprintf(error, PROFILER_ERROR_BYTES_MAX, "the collector cannot be started: %s",
+			 strerror(-code));
+	return code;
+}
+
+static __attribute__((noreturn)) void supervisor_child(struct settings *settings, int fd, pid_t parent)
+{
+	struct link link = { .fd = fd };
+	int status = 1;
+	/* Ends by itself when nobody is left to write its record; who is gone already sends no signal. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() == parent)
+		status = run_collect(settings, &link);
+	link_finish(&link);
+	settings_finish(settings);
+	exit(status);
+}
+
+/* SIGINT, SIGTERM and SIGCHLD as a descriptor. They stay blocked: the child unblocks its own. */
+static int signals_open(void)
+{
+	sigset_t wanted;
+	sigemptyset(&wanted);
+	sigaddset(&wanted, SIGINT);
+	sigaddset(&wanted, SIGTERM);
+	sigaddset(&wanted, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &wanted, NULL);
+	signal(SIGPIPE, SIG_IGN); /* a reader of our messages that is gone */
+	signal(SIGXFSZ, SIG_IGN); /* ulimit -f: reported with the file's name */
+	return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Forks the collector: before the profiler takes memory and descriptors, which the child must not have. */
+static int supervisor_fork(struct supervisor *supervisor, struct settings *settings, char *error)
+{
+	int fds[2];
+	int code = files_folder(settings->out, error);
+	if (code < 0)
+		return code;
+	supervisor->signal_fd = signals_open();
+	code = link_pair(fds);
+	if (code < 0 || supervisor->signal_fd < 0) {
+		snprintf(error, PROFILER_ERROR_BYTES_MAX, "cannot speak with a child process: %s",
+			 strerror(code < 0 ? -code : errno));
+		return -1;
+	}
+	fflush(NULL);
+	pid_t parent = getpid();
+	supervisor->child = fork();
+	if (supervisor->child == 0) {
+		close(fds[0]);
+		close(supervisor->signal_fd);
+		supervisor_child(settings, fds[1], parent);
+	}
+	close(fds[1]);
+	supervisor->link.fd = fds[0];
+	if (supervisor->child < 0)
+		snprintf(error, PROFILER_ERROR_BYTES_MAX, "cannot start the collector: %s", strerror(errno));
+	/* Secrets are the child's business from here. */
+	explicit_bzero(&settings->credentials.edgegrid, sizeof settings->credentials.edgegrid);
+	return supervisor->child < 0 ? -1 : 0;
+}
+_Static_assert(PROFILER_ERROR_BYTES_MAX >= FILES_ERROR_BYTES_MAX, "one buffer for every sentence");
+
+/* The child is told not to begin. */
+static void supervisor_call_off(struct supervisor *supervisor)
+{
+	if (supervisor->child <= 0)
+		return;
+	link_send(&supervisor->link, LINK_QUIT, 0, NULL, 0, -1);
+	while (waitpid(supervisor->child, &supervisor->wait_status, 0) < 0 && errno == EINTR)
+		;
+}
+
+int supervise(struct settings *settings)
+{
+	char error[PROFILER_ERROR_BYTES_MAX];
+	struct supervisor *supervisor = calloc(1, sizeof *supervisor);
+	if (!supervisor)
+		return 1;
+	supervisor->settings = settings;
+	supervisor->signal_fd = supervisor->link.fd = -1;
+	supervisor->snapshots[0] = supervisor->snapshots[1] = -1;
+	supervisor->profile.program = "akamai-direct-prof";
+	supervisor->profile.out = settings->out;
+	supervisor->profile.terminal = isatty(STDERR_FILENO);
+	int status = 1;
+	if (supervisor_fork(supervisor, settings, error) < 0) {
+		say(supervisor, "akamai-direct-prof: ", error);
+	} else if (supervisor_begin(supervisor, error) < 0) {
+		say(supervisor, "akamai-direct-prof: ", error);
+		say(supervisor,
+		    "akamai-direct-prof: ", "nothing was collected; -no-profile collects without profiles");
+		supervisor_call_off(supervisor);
+	} else {
+		supervisor_loop(supervisor);
+		if (supervisor->link.fd >= 0)
+			supervisor_listen(supervisor);
+		int began = supervisor->document != NULL;
+		if (WIFSIGNALED(supervisor->wait_status) || (began && !supervisor->documented))
+			status = supervisor_mourn(supervisor);
+		else
+			status = WEXITSTATUS(supervisor->wait_status);
+	}
+	profile_close(&supervisor->profile);
+	link_finish(&supervisor->link);
+	if (supervisor->signal_fd >= 0)
+		close(supervisor->signal_fd);
+	free(supervisor->profile_text);
+	free(supervisor->document);
+	free(supervisor);
+	return status;
+}
