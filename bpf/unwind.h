@@ -457,7 +457,8 @@ static long unwind_step(uint32_t index, void *context)
 		return unwind_end(walk, UNWIND_STOP_FRAMES_MAX);
 	uint64_t pc = state->exact ? state->pc : state->pc - 1;
 	int known = unwind_find_mapping(walk, pc) == 0;
-	if (!known && pc < 4096) /* a call through a null pointer, or the end of something that is no stack */
+	if (!known &&
+	    state->pc < 4096) /* a call through a null pointer, or the end of something that is no stack */
 		return unwind_end(walk, UNWIND_STOP_NO_MAPPING);
 	walk->frames[count] = state->pc;
 	walk->frame_count = count + 1;
