@@ -162,6 +162,11 @@ static void write_meta(const struct page *page)
 	if (run->exit_status != RUN_ABSENT)
 		fprintf(page->out, "<li%s>exit status %lld</li>", run->exit_status ? " class=\"bad\"" : "",
 			(long long)run->exit_status);
+	if (*run->end_reason) {
+		fputs("<li>ended by: ", page->out);
+		page_text(page, run->end_reason);
+		fputs("</li>", page->out);
+	}
 	for (size_t i = 0; i < run->host.count; i++) {
 		if (strcmp(run->host.items[i].key, "kernel") != 0)
 			continue;

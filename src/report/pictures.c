@@ -11,7 +11,8 @@ static const char *lowest_row(const struct pprof *profile, const char *wanted)
 	const char *thread = NULL;
 	int threads_differ = 0;
 	for (size_t i = 0; i < profile->sample_count; i++) {
-		if (pprof_label_text(profile, &profile->samples[i], wanted))
+		const char *text = pprof_label_text(profile, &profile->samples[i], wanted);
+		if (text && strcmp(text, "none") != 0)
 			return wanted;
 		const char *other = pprof_label_text(profile, &profile->samples[i], "thread");
 		if (other && thread)

@@ -232,6 +232,11 @@ static void read_stages(struct json_object *list, struct run_profile *profile)
 			.runqueue_ns = count(item, "runqueue_ns"),
 		};
 	}
+	/* A process that tells no stages. */
+	if (profile->stage_count == 1 && !strcmp(profile->stages[0].name, "none")) {
+		free(profile->stages[0].name);
+		profile->stage_count = 0;
+	}
 }
 
 static void read_stops(struct json_object *stops, struct run_profile *profile)
@@ -317,32 +322,13 @@ static void read_confinement(struct json_object *object, struct run_confinement 
 	confinement->io_uring_restricted = truth(object, "io_uring_restricted");
 }
 
-/* What was profiled by `record`: at the top, or in "target" or "configuration"; a line, or a list of
- * arguments. */
+/* What was profiled by `record`: its arguments, else the name of the process. */
 static char *read_command(struct json_object *document)
 {
-	struct json_object *places[] = { document, field(document, "target"),
-					 field(document, "configuration") };
-	static const char *const keys[] = { "command", "process" };
-	for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-		for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
-			struct json_object *value = field(places[i], keys[k]);
-			if (json_object_is_type(value, json_type_array))
-				return joined(value, " ");
-			if (json_object_is_type(value, json_type_string) &&
-			    json_object_get_string_len(value) > 0)
-				return copy_of(json_object_get_string(value));
-		}
-	}
-	return copy_of("");
-}
-
-static int64_t read_pid(struct json_object *document)
-{
-	int64_t pid = whole(document, "pid");
-	if (pid == RUN_ABSENT)
-		pid = whole(field(document, "target"), "pid");
-	return pid == RUN_ABSENT ? whole(field(document, "configuration"), "pid") : pid;
+	struct json_object *words = field(document, "command_line");
+	if (json_object_is_type(words, json_type_array) && json_object_array_length(words) > 0)
+		return joined(words, " ");
+	return text(document, json_object_is_type(words, json_type_string) ? "command_line" : "comm");
 }
 
 static struct run_record *read_record(struct json_object *document)
@@ -352,7 +338,8 @@ static struct run_record *read_record(struct json_object *document)
 	record->program = text(document, "program");
 	record->program_version = text(document, "program_version");
 	record->command = read_command(document);
-	record->pid = read_pid(document);
+	record->pid = whole(document, "pid");
+	record->end_reason = text(document, "end_reason");
 	record->start_unix = whole(document, "start_unix");
 	record->exit_status = whole(document, "exit_status");
 	record->elapsed_seconds = real(totals, "elapsed_seconds");
@@ -493,5 +480,6 @@ void run_json_destroy(struct run_record *record)
 	free(record->program);
 	free(record->program_version);
 	free(record->command);
+	free(record->end_reason);
 	free(record);
 }

@@ -91,7 +91,8 @@ struct run_profile {
 };
 
 struct run_record {
-	char *program, *program_version, *command;
+	char *program, *program_version;
+	char *command, *end_reason; /* of what `record` watched */
 	int64_t pid, start_unix, exit_status;
 	double elapsed_seconds, cpu_seconds, events_per_second;
 	int64_t requests, events, event_bytes, received_bytes, plain_bytes, rss_bytes_max;

@@ -226,9 +226,10 @@ static const char *const odd_values[] = {
 	"0",
 };
 static const char *const shapes[] = {
-	"{\"program\":%s,\"command\":%s,\"pid\":%s,\"start_unix\":%s,\"exit_status\":%s,\"configuration\":%s,"
+	"{\"program\":%s,\"command_line\":%s,\"pid\":%s,\"start_unix\":%s,\"exit_status\":%s,"
+	"\"configuration\":%s,"
 	"\"host\":%s,\"profiles\":%s}",
-	"{\"totals\":%s,\"streams\":%s,\"throughput\":%s,\"profile\":%s,\"confinement\":%s,\"target\":%s,"
+	"{\"totals\":%s,\"streams\":%s,\"throughput\":%s,\"profile\":%s,\"confinement\":%s,\"end_reason\":%s,"
 	"\"version\":%s,\"program_version\":%s}",
 	"{\"totals\":{\"events\":%s,\"events_per_second\":%s,\"cpu_seconds\":%s,\"elapsed_seconds\":%s,"
 	"\"requests\":%s,"
@@ -292,9 +293,11 @@ static void a_recorded_process_is_the_title(void)
 {
 	char error[REPORT_ERROR_BYTES_MAX] = "";
 	struct folder folder = folder_make();
-	file_write(&folder, "run.json",
-		   "{\"version\":1,\"program\":\"akamai-prof\",\"command\":[\"/bin/"
-		   "sh\",\"-c\",\"<b>echo\"],\"pid\":77,\"profile\":{}}");
+	file_write(
+		&folder, "run.json",
+		"{\"version\":1,\"program\":\"akamai-prof\",\"command\":\"record\",\"command_line\":[\"/bin/"
+		"sh\",\"-c\",\"<b>echo\"],\"pid\":77,\"profile\":{\"stages\":[{\"stage\":\"none\",\"cpu_ns\":"
+		"5}]}}");
 	EQ(report_write(folder.path, error), 0);
 	char *text = file_read(&folder, "report.html");
 	HAS_TEXT(text, "<h1>/bin/sh -c &lt;b&gt;echo (pid 77)</h1>");
