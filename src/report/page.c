@@ -356,7 +356,8 @@ static void write_memory_tile(const struct page *page)
 					     : page_total(page, PAGE_HEAP_END,
 							  page_value(page, PAGE_HEAP_END, "inuse_space"));
 	if (inuse > 0)
-		snprintf(note, sizeof note, "%s on the heap at the end", text_bytes((double)inuse, part));
+		snprintf(note, sizeof note, "heap at the end: %s, touched or not",
+			 text_bytes((double)inuse, part));
 	if (page->run->rss_bytes_max > 0)
 		tile(page, "Peak memory", text_bytes((double)page->run->rss_bytes_max, value), note);
 	else if (inuse > 0)

@@ -256,8 +256,12 @@ static void write_how(const struct page *page)
 	} else if (heap->rate_bytes <= 1) {
 		fputs("Exact: every allocation was seen", page->out);
 	} else {
-		fprintf(page->out, "Sampled: one allocation in %s on average, scaled up",
-			text_bytes((double)heap->rate_bytes, text));
+		fputs("Sampled: one allocation in ", page->out);
+		if (heap->rate_bytes % 1024 == 0)
+			fprintf(page->out, "%s" TEXT_NBSP "KiB", text_count(heap->rate_bytes / 1024, text));
+		else
+			fputs(text_bytes((double)heap->rate_bytes, text), page->out);
+		fputs(" on average, scaled up", page->out);
 	}
 	if (heap->tracked && *heap->allocators) {
 		fputs(", in ", page->out);

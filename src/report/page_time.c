@@ -277,6 +277,11 @@ void page_time(const struct page *page)
 
 /* ---- Functions ---- */
 
+static const char function_head[] =
+	"<table class=\"top\"><thead><tr><th>function</th><th>share</th><th>time</th></tr></thead><tbody>\n";
+/* Of all time: below these a function says nothing about where it went. */
+static const double trunk_share_min = 0.995;
+
 static void function_row(const struct page *page, const struct frames *frames, const struct top_row *row,
 			 const struct top *top, int64_t value)
 {
@@ -290,21 +295,51 @@ static void function_row(const struct page *page, const struct frames *frames, c
 		text_share((double)value, (double)top->total, share), text_value((double)value, unit, text));
 }
 
-static void function_table(const struct page *page, struct frames *frames, struct top *top,
-			   enum top_order order)
+/* Everything runs below it, and it does nothing itself: _start, main, a loop. */
+static int is_trunk(const struct top_row *row, const struct top *top)
 {
-	top_sort(top, frames, order);
-	fprintf(page->out,
-		"<div><h3>%s</h3><p class=\"hint\">%s</p><table "
-		"class=\"top\"><thead><tr><th>function</th><th>share</th><th>time</th>"
-		"</tr></thead><tbody>\n",
-		order == TOP_FLAT ? "By itself" : "With all that it calls",
-		order == TOP_FLAT ? "The function that was running, inlined ones included."
-				  : "The function was running or waited for one that it called.");
-	for (size_t i = 0; i < top->count && i < TABLE_ROWS_MAX; i++) {
-		int64_t value = order == TOP_FLAT ? top->rows[i].flat : top->rows[i].cumulative;
-		if (value > 0)
-			function_row(page, frames, &top->rows[i], top, value);
+	return (double)row->cumulative >= (double)top->total * trunk_share_min &&
+	       (double)row->flat < (double)top->total * (1 - trunk_share_min);
+}
+
+static size_t trunk_count(const struct top *top)
+{
+	size_t count = 0;
+	for (size_t i = 0; i < top->count; i++)
+		count += (size_t)is_trunk(&top->rows[i], top);
+	return count;
+}
+
+static void flat_table(const struct page *page, struct frames *frames, struct top *top)
+{
+	top_sort(top, frames, TOP_FLAT);
+	fputs("<div><h3>By itself</h3><p class=\"hint\">The function that was running, inlined ones "
+	      "included.</p>",
+	      page->out);
+	fputs(function_head, page->out);
+	for (size_t i = 0; i < top->count && i < TABLE_ROWS_MAX && top->rows[i].flat > 0; i++)
+		function_row(page, frames, &top->rows[i], top, top->rows[i].flat);
+	fputs("</tbody></table></div>\n", page->out);
+}
+
+static void cumulative_table(const struct page *page, struct frames *frames, struct top *top)
+{
+	size_t trunk = trunk_count(top), rows = 0;
+	char text[TEXT_BYTES_MAX];
+	top_sort(top, frames, TOP_CUMULATIVE);
+	fputs("<div><h3>With all that it calls</h3><p class=\"hint\">The function, or one below it, was "
+	      "running.",
+	      page->out);
+	if (trunk > 1)
+		fprintf(page->out, " Not listed: %s below which everything runs.",
+			text_count((int64_t)trunk, text));
+	fputs("</p>", page->out);
+	fputs(function_head, page->out);
+	for (size_t i = 0; i < top->count && rows < TABLE_ROWS_MAX; i++) {
+		if (trunk > 1 && is_trunk(&top->rows[i], top))
+			continue;
+		function_row(page, frames, &top->rows[i], top, top->rows[i].cumulative);
+		rows++;
 	}
 	fputs("</tbody></table></div>\n", page->out);
 }
@@ -329,8 +364,8 @@ void page_functions(const struct page *page)
 			"The CPU profile holds no samples: nothing ran on a CPU while the window was open.");
 	} else {
 		fputs("<div class=\"two\">\n", page->out);
-		function_table(page, source->frames, top, TOP_FLAT);
-		function_table(page, source->frames, top, TOP_CUMULATIVE);
+		flat_table(page, source->frames, top);
+		cumulative_table(page, source->frames, top);
 		fputs("</div>\n", page->out);
 	}
 	top_destroy(top);

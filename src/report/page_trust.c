@@ -3,6 +3,8 @@
  * How far the page's numbers can be trusted: what profiling itself cost, which stacks are whole, what was
  * lost, and how the collector was confined.
  */
+#include <string.h>
+
 #include "report/page.h"
 #include "report/text.h"
 #include "report/top.h"
@@ -100,6 +102,8 @@ static void write_stacks(const struct page *page)
 		page_fact_end(page);
 	}
 	for (size_t i = 0; i < profile->stop_count; i++) {
+		if (!strcmp(profile->stops[i].reason, "complete"))
+			continue;
 		fputs("<div><dt>ended at: ", page->out);
 		page_text(page, profile->stops[i].reason);
 		fprintf(page->out, "</dt><dd>%s</dd></div>\n", text_count(profile->stops[i].count, texts[0]));

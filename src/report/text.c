@@ -176,6 +176,10 @@ char *text_bytes(double bytes, char text[static TEXT_BYTES_MAX])
 char *text_duration(double ns, char text[static TEXT_BYTES_MAX])
 {
 	static const char *const units[] = { "ns", "\u00b5s", "ms", "s" };
+	if (ns == 0) {
+		snprintf(text, TEXT_BYTES_MAX, "0" TEXT_NBSP "s");
+		return text;
+	}
 	if (!isfinite(ns) || fabs(ns) < 99.95e9)
 		return scaled(ns, 1000, units, 4, text);
 	double seconds = floor(ns / 1e9 + 0.5);

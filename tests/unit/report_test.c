@@ -322,6 +322,7 @@ static void numbers_read_well(void)
 		{ 7106560, "bytes", "7.11_MB" },
 		{ 999999, "bytes", "1.00_MB" },
 		{ 1e30, "count", "1000000000000_E" },
+		{ 0, "nanoseconds", "0_s" },
 		{ 999, "nanoseconds", "999_ns" },
 		{ 6523, "nanoseconds", "6.52_\u00b5s" },
 		{ 1.5e9, "nanoseconds", "1.50_s" },
