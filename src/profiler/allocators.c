@@ -14,8 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <bpf/libbpf.h>
-
 #include "base/clock.h"
 #include "profiler/internal.h"
 
@@ -115,38 +113,16 @@ static int sites_find(int fd, struct site sites[static FUNCTION_COUNT])
 	return sites[HEAP_MALLOC].offset && sites[FUNCTION_COUNT - 1].offset;
 }
 
-static int probe_attach(struct profiler *profiler, const char *program, pid_t pid, const char *path,
-			uint64_t offset, uint64_t cookie, int is_return)
+/* Aliases with the same address count once; half a pair would count wrongly. */
+static int site_is_usable(const struct site *sites, size_t index)
 {
-	LIBBPF_OPTS(bpf_uprobe_opts, options, .bpf_cookie = cookie, .retprobe = is_return);
-	struct bpf_link *link = bpf_program__attach_uprobe_opts(program_named(profiler, program), pid, path,
-								offset, &options);
-	if (!link)
-		return -errno;
-	links_keep(&profiler->heap_links, link);
-	return 0;
-}
-
-/* Entry and return, or neither: half a pair would count wrongly. Aliases with the same address count once. */
-static int function_attach(struct profiler *profiler, pid_t pid, const char *path, const struct site *sites,
-			   size_t index)
-{
-	const struct site *site = &sites[index];
-	if (!site->offset)
-		return 0;
 	for (size_t i = 0; i < index; i++)
-		if (sites[i].offset == site->offset)
+		if (sites[i].offset == sites[index].offset)
 			return 0;
-	if (functions[index].allocator == HEAP_FREE)
-		return probe_attach(profiler, "on_free", pid, path, site->offset, HEAP_FREE, 0) == 0;
-	uint64_t cookie = functions[index].allocator;
-	/* The return first: a call that is seen to begin is then seen to end. */
-	return site->at_entry &&
-	       probe_attach(profiler, "on_allocator_return", pid, path, site->offset, cookie, 1) == 0 &&
-	       probe_attach(profiler, "on_allocator_entry", pid, path, site->offset, cookie, 0) == 0;
+	return sites[index].offset && (sites[index].at_entry || functions[index].allocator == HEAP_FREE);
 }
 
-static void allocator_describe(struct profiler *profiler, const char *path, const int *attached)
+static void allocator_describe(struct profiler *profiler, const char *path, const struct site *sites)
 {
 	size_t used = strlen(profiler->allocators);
 	const char *name = strrchr(path, '/');
@@ -154,7 +130,7 @@ static void allocator_describe(struct profiler *profiler, const char *path, cons
 	char text[256];
 	int length = snprintf(text, sizeof text, "%.64s (", name);
 	for (size_t i = 0, count = 0; i < FUNCTION_COUNT; i++)
-		if (attached[i])
+		if (site_is_usable(sites, i))
 			length += snprintf(text + length, sizeof text - (size_t)length, "%s%s",
 					   count++ ? ", " : "", functions[i].name);
 	snprintf(text + length, sizeof text - (size_t)length, ")");
@@ -163,21 +139,40 @@ static void allocator_describe(struct profiler *profiler, const char *path, cons
 			 used ? "; " : "", text);
 }
 
-static int allocator_attach(struct profiler *profiler, pid_t pid, int fd, const char *path)
+static void allocator_attach(struct profiler *profiler, pid_t pid, int fd, const char *path)
 {
 	struct site sites[FUNCTION_COUNT];
 	char descriptor[64];
-	int attached[FUNCTION_COUNT];
+	uint64_t offsets[FUNCTION_COUNT], cookies[FUNCTION_COUNT];
 	if (!sites_find(fd, sites))
-		return 0;
+		return;
 	/* The kernel takes the file behind the descriptor, whatever lies under its name by now. */
 	snprintf(descriptor, sizeof descriptor, "/proc/self/fd/%d", fd);
-	for (size_t i = 0; i < FUNCTION_COUNT; i++)
-		attached[i] = function_attach(profiler, pid, descriptor, sites, i);
-	if (!attached[HEAP_MALLOC])
-		return 0;
-	allocator_describe(profiler, path, attached);
-	return 1;
+	struct probe_target calls = {
+		.pid = pid, .path = descriptor, .offsets = offsets, .cookies = cookies
+	};
+	for (size_t i = 0; i < FUNCTION_COUNT - 1; i++) {
+		if (!site_is_usable(sites, i))
+			continue;
+		offsets[calls.count] = sites[i].offset;
+		cookies[calls.count++] = functions[i].allocator;
+	}
+	uint64_t free_cookie = HEAP_FREE;
+	struct probe_target frees = { .pid = pid,
+				      .path = descriptor,
+				      .offsets = &sites[FUNCTION_COUNT - 1].offset,
+				      .cookies = &free_cookie,
+				      .count = 1 };
+	/* What is seen to be made is then seen to be freed, what is seen to begin to end. */
+	int code = probes_set(profiler, "on_free", &frees, 0);
+	if (!code)
+		code = probes_set(profiler, "on_allocator_return", &calls, 1);
+	if (!code)
+		code = probes_set(profiler, "on_allocator_entry", &calls, 0);
+	if (!code)
+		allocator_describe(profiler, path, sites);
+	else if (code != -ESRCH)
+		profiler_say(profiler, "the allocator of %s cannot be probed: %s", path, strerror(-code));
 }
 
 /* The dynamic loader brings a small allocator of its own for its first moments; libc's follows. */

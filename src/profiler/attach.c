@@ -13,10 +13,10 @@
 
 #include "profiler/internal.h"
 
-void links_keep(struct links *links, struct bpf_link *link)
+void links_keep(struct links *links, struct bpf_link *link, int fd)
 {
-	links->items = memory_grow(links->items, &links->max, links->count, sizeof(void *));
-	links->items[links->count++] = link;
+	links->items = memory_grow(links->items, &links->max, links->count, sizeof *links->items);
+	links->items[links->count++] = (struct held){ .link = link, .fd = fd };
 }
 
 /* Every release waits until no CPU can be in the program any more, tens of milliseconds each; waits that
@@ -27,8 +27,12 @@ static void *release_some(void *context)
 {
 	struct links *links = context;
 	size_t i;
-	while ((i = __atomic_fetch_add(&links->released, 1, __ATOMIC_RELAXED)) < links->count)
-		bpf_link__destroy(links->items[i]);
+	while ((i = __atomic_fetch_add(&links->released, 1, __ATOMIC_RELAXED)) < links->count) {
+		if (links->items[i].link)
+			bpf_link__destroy(links->items[i].link);
+		else
+			close(links->items[i].fd);
+	}
 	return NULL;
 }
 
@@ -75,7 +79,7 @@ int attach_tracepoints(struct profiler *profiler, char error[static PROFILER_ERR
 		struct bpf_link *link = bpf_program__attach(program_named(profiler, names[i]));
 		if (!link)
 			return rights_explain("the tracepoints cannot be attached", errno, error);
-		links_keep(&profiler->links, link);
+		links_keep(&profiler->links, link, -1);
 	}
 	return 0;
 }

@@ -51,7 +51,10 @@ struct process {
 };
 
 struct links {
-	struct bpf_link **items; /* owned */
+	struct held { /* one of the two */
+		struct bpf_link *link;
+		int fd;
+	} * items; /* owned */
 	size_t count, max;
 	size_t released;
 };
@@ -106,6 +109,7 @@ struct profiler {
 	struct heap_snapshot snapshots[PROFILER_SNAPSHOTS_MAX];
 	size_t snapshot_count;
 	char allocators[512]; /* what is probed, for a person */
+	int multi;	      /* the kernel sets many probes at once */
 	int heap_given_up, heap_was_tracked;
 	int64_t heap_given_up_ns; /* since attach */
 	int64_t budget_at_ns;
@@ -165,7 +169,8 @@ void events_pace_faults(struct profiler *profiler, int64_t now_ns);
 void events_close(struct profiler *profiler);
 
 /* attach.c */
-void links_keep(struct links *links, struct bpf_link *link);
+/* Takes over a link of libbpf's, or (link NULL) the descriptor of one. */
+void links_keep(struct links *links, struct bpf_link *link, int fd);
 void links_release(struct links *links);
 /* All of them, in a thread of its own while the files are written: it takes a second. */
 void links_release_begin(struct profiler *profiler);
@@ -181,6 +186,19 @@ void allocators_probe_starting(struct profiler *profiler, struct process *proces
 void allocators_release(struct profiler *profiler);
 /* Takes the probes off when they cost too much. */
 void allocators_watch_budget(struct profiler *profiler, int64_t now_ns);
+
+/* probes.c */
+struct probe_target {
+	pid_t pid;
+	const char *path;
+	const uint64_t *offsets, *cookies; /* in the file; what the program is told */
+	size_t count;
+};
+/* Before loading: decides how probes are set. */
+void probes_prepare(struct profiler *profiler);
+/* 0, or -errno. */
+int probes_set(struct profiler *profiler, const char *program, const struct probe_target *target,
+	       int is_return);
 
 /* site.c: where in a function's first bytes a probe is cheap */
 /* Offset of the first instruction that the kernel emulates (push, jump, call, nop) and that is reached with

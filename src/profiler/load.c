@@ -82,6 +82,7 @@ int load_programs(struct profiler *profiler, char error[static PROFILER_ERROR_BY
 	bpf_map__set_max_entries(bpf->maps.mappings, PROFILER_MAPPINGS_MAX);
 	bpf_map__set_max_entries(bpf->maps.heap_live, PROFILER_HEAP_LIVE_MAX);
 	load_constants(bpf);
+	probes_prepare(profiler);
 	int code = profiler_bpf__load(bpf);
 	if (code < 0)
 		return rights_explain("the eBPF programs cannot be loaded", -code, error);

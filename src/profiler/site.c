@@ -180,6 +180,14 @@ static int is_argument(int number)
 
 int site_find(const uint8_t *code, size_t bytes, int *ret_at_entry)
 {
+#ifndef __x86_64__
+	/* Other instruction sets: the kernel simulates or single-steps, without a trap of the size of x86's.
+	 */
+	(void)code;
+	(void)bytes;
+	*ret_at_entry = 1;
+	return 0;
+#else
 	int at_entry = 1;
 	int offset = 0;
 	if (bytes > SITE_BYTES_MAX)
@@ -198,4 +206,5 @@ int site_find(const uint8_t *code, size_t bytes, int *ret_at_entry)
 		offset += instruction.bytes;
 	}
 	return -1;
+#endif
 }
