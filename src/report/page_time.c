@@ -106,9 +106,9 @@ static void chart_words(const struct page *page, const struct chart *chart, doub
 {
 	char text[TEXT_BYTES_MAX];
 	double each = time_step(chart->end_seconds);
-	for (double value = 0; value <= top * 1.0001; value += step)
-		fprintf(page->out, "<span class=\"y\" style=\"bottom:%.2f%%\">%s</span>", value / top * 100,
-			tick_text(value, text));
+	for (int i = 0; i <= (int)(top / step + 0.5); i++)
+		fprintf(page->out, "<span class=\"y\" style=\"bottom:%.2f%%\">%s</span>",
+			i * step / top * 100, tick_text(i * step, text));
 	for (int i = 0; i <= 2 * CHART_LINES_MAX && i * each <= chart->end_seconds; i++) {
 		fprintf(page->out, "<span class=\"x%s\" style=\"left:%.2f%%\">", i % 2 ? " minor" : "",
 			i * each / chart->end_seconds * 100);
@@ -131,8 +131,8 @@ static void chart_shapes(const struct page *page, const struct chart *chart, dou
 			page->window_start_seconds * across, (end - page->window_start_seconds) * across,
 			CHART_HEIGHT);
 	}
-	for (double value = 0; value <= top * 1.0001; value += step)
-		fprintf(out, "<path class=\"line\" d=\"M0 %.2fH%d\"/>\n", CHART_HEIGHT - value * up,
+	for (int i = 0; i <= (int)(top / step + 0.5); i++)
+		fprintf(out, "<path class=\"line\" d=\"M0 %.2fH%d\"/>\n", CHART_HEIGHT - i * step * up,
 			CHART_WIDTH);
 	fprintf(out, "<path class=\"area\" d=\"M0 %d", CHART_HEIGHT);
 	for (size_t i = 0; i < chart->count; i++)
