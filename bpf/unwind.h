@@ -67,6 +67,7 @@ static inline void unwind_loop(uint32_t times, long (*callback)(uint32_t, void *
 
 /* DWARF numbers, x86-64. */
 enum unwind_register {
+	UNWIND_REGISTER_BX = 3,
 	UNWIND_REGISTER_BP = 6,
 	UNWIND_REGISTER_SP = 7,
 	UNWIND_REGISTER_PC = 16,
@@ -280,6 +281,7 @@ static UNWIND_ALWAYS_INLINE long unwind_signal_frame(struct unwind_walk *walk)
 	walk->registers[UNWIND_REGISTER_BP] = state->bp = words[2];
 	walk->registers[UNWIND_REGISTER_SP] = state->sp = words[7];
 	walk->registers[UNWIND_REGISTER_PC] = state->pc = words[8];
+	state->bx_at = 0;
 	state->exact = 1;
 	return 0;
 }
@@ -327,6 +329,10 @@ static UNWIND_ALWAYS_INLINE int unwind_frame_address(struct unwind_walk *walk, c
 		if (number >= UNWIND_REGISTERS)
 			return unwind_end(walk, UNWIND_STOP_UNSUPPORTED), -1;
 		base = walk->registers[number];
+		/* glibc's lazy binding keeps its frame's address in rbx, which functions save before use. */
+		if (number == UNWIND_REGISTER_BX && state->bx_at &&
+		    unwind_read_user(&base, sizeof base, state->bx_at) < 0)
+			return unwind_end(walk, UNWIND_STOP_UNSUPPORTED), -1;
 		break;
 	case UNWIND_CFA_PLT:
 		*ret_cfa = base + 8 + ((state->pc & 15) >= (uint32_t)rule->cfa_offset ? 8 : 0);
@@ -383,6 +389,8 @@ static UNWIND_ALWAYS_INLINE long unwind_by_row(struct unwind_walk *walk, const s
 		if (unwind_read_user(&bp, sizeof bp, from + (uint64_t)(int64_t)rule->bp_offset) < 0)
 			return unwind_end(walk, UNWIND_STOP_READ);
 	}
+	if (rule->bx_offset)
+		state->bx_at = rule->bx_offset == 1 ? 1 : cfa + (uint64_t)(int64_t)rule->bx_offset;
 	state->pc = words[1];
 	state->sp = cfa;
 	state->bp = bp;
@@ -405,10 +413,12 @@ static UNWIND_ALWAYS_INLINE long unwind_probe_page(struct unwind_walk *walk)
 		walk->frame_count--;
 		return 0;
 	}
-	if (offset < 13) {
-		if (unwind_follow_return_probe(walk, at - 8, at + 16) < 0)
-			return unwind_end(walk, UNWIND_STOP_TRAMPOLINE);
-	} else {
+	/* During the system call pc is behind it (13). Until the kernel has taken the call off its list, the
+	 * third word on the stack is still the saved rax; then it is the return address. */
+	int found = offset <= 13 && unwind_follow_return_probe(walk, at - 8, at + 16) == 0;
+	if (!found && offset < 13)
+		return unwind_end(walk, UNWIND_STOP_TRAMPOLINE);
+	if (!found) {
 		at += offset < 15 ? 16 : offset < 16 ? 8 : 0;
 		if (unwind_read_user(&state->pc, sizeof state->pc, at) < 0)
 			return unwind_end(walk, UNWIND_STOP_READ);
@@ -507,6 +517,7 @@ static UNWIND_NOINLINE void unwind_stack(struct unwind_walk *walk, uint32_t tgid
 	state->pc = walk->registers[UNWIND_REGISTER_PC];
 	state->sp = walk->registers[UNWIND_REGISTER_SP];
 	state->bp = walk->registers[UNWIND_REGISTER_BP];
+	state->bx_at = 0;
 	state->return_probe = UNWIND_RETURN_PROBE_NEWEST;
 	state->mapping_index = UNWIND_NONE;
 	state->exact = 1;
