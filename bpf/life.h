@@ -6,16 +6,27 @@
 #ifndef BPF_LIFE_H
 #define BPF_LIFE_H
 
-/* From tracepoints that run with preemption off. */
-static __always_inline void tell(enum record_kind kind, uint32_t tgid, uint32_t tid)
+enum { SIGNAL_STOP = 19 }; /* SIGSTOP on x86 and arm64 */
+
+/* A program that was started to be recorded waits until user space has read what it has mapped: what it does
+ * next is seen with its stacks. User space sends SIGCONT, and has been told already. */
+static __always_inline void stop_until_read(uint32_t tgid)
+{
+	const struct profiler_control *control = control_of();
+	if (control && control->stop_tgid == tgid)
+		bpf_send_signal(SIGNAL_STOP);
+}
+
+/* From tracepoints that run with preemption off. 0, or -1: lost. */
+static __always_inline int tell(enum record_kind kind, uint32_t tgid, uint32_t tid)
 {
 	struct scratch *scratch = scratch_of(SCRATCH_SWITCH);
 	if (!scratch)
-		return;
+		return -1;
 	record_begin(&scratch->record, kind, bpf_ktime_get_ns());
 	scratch->record.tgid = tgid;
 	scratch->record.tid = tid;
-	record_emit(&scratch->record, 1);
+	return record_emit(&scratch->record, 1);
 }
 
 SEC("tp_btf/sched_process_fork")
@@ -47,7 +58,8 @@ int BPF_PROG(on_exec, struct task_struct *task)
 		return 0;
 	(*epoch)++; /* its blocks and addresses are gone */
 	bpf_map_delete_elem(&processes, &tgid);
-	tell(RECORD_EXEC, tgid, (uint32_t)task->pid);
+	if (tell(RECORD_EXEC, tgid, (uint32_t)task->pid) == 0)
+		stop_until_read(tgid);
 	return 0;
 }
 
@@ -79,7 +91,8 @@ static __always_inline void tell_memory(struct task_struct *task, enum record_ki
 	record->count = state->depth > 0;
 	if (kind == RECORD_MAP || kind == RECORD_BRK)
 		record_user_stack(&state->call, task);
-	record_emit(record, kind == RECORD_MAPPINGS);
+	if (record_emit(record, kind == RECORD_MAPPINGS) == 0 && kind == RECORD_MAPPINGS)
+		stop_until_read(record->tgid);
 }
 
 static __always_inline void on_mmap(struct task_struct *task, struct pt_regs *registers, long result,

@@ -44,15 +44,18 @@ static __always_inline void record_begin(struct record *record, enum record_kind
 	bpf_get_current_comm(record->comm, sizeof record->comm);
 }
 
-/* Without waking the reader, who comes by ten times a second; `wake` when it should come now. */
-static __always_inline void record_emit(struct record *record, int wake)
+/* Without waking the reader, who comes by ten times a second; `wake` when it should come now. 0, or -1: lost.
+ */
+static __always_inline int record_emit(struct record *record, int wake)
 {
 	uint32_t frames = (uint32_t)record->user_frames + record->kernel_frames;
 	if (frames > KERNEL_FRAMES_MAX + UNWIND_FRAMES_MAX)
-		return;
+		return -1;
 	uint32_t bytes = (uint32_t) __builtin_offsetof(struct record, frames) + frames * 8;
-	if (bpf_ringbuf_output(&records, record, bytes, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP) < 0)
-		count(COUNTER_RING_FULL);
+	if (bpf_ringbuf_output(&records, record, bytes, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP) == 0)
+		return 0;
+	count(COUNTER_RING_FULL);
+	return -1;
 }
 
 /* The kernel's part of the stack, from where the task entered it. */

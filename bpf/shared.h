@@ -68,7 +68,8 @@ enum unwind_bp {
 struct unwind_rule {
 	int32_t cfa_offset;	    /* bytes; 32 bits, because decoders keep 87 KB states on the stack */
 	int32_t cfa_add;	    /* bytes, for DEREF */
-	int32_t bp_offset;	    /* bytes */
+	int16_t bp_offset;	    /* bytes; saved registers are near to the CFA */
+	int16_t bx_offset;	    /* rbx is saved at CFA + bx_offset; 0: as it was; 1: unknown */
 	uint8_t cfa;		    /* enum unwind_cfa */
 	uint8_t bp;		    /* enum unwind_bp */
 	uint8_t cfa_register;	    /* DWARF number, for UNWIND_CFA_REGISTER */
@@ -123,6 +124,7 @@ enum unwind_stop {
 /* The frame at hand, and how far a search has come: bpf/unwind.h's own. */
 struct unwind_state {
 	uint64_t pc, sp, bp;
+	uint64_t bx_at;		       /* where the caller's rbx is saved; 0: in its register; 1: unknown */
 	uint64_t return_probe;	       /* cursor: those before have been used */
 	struct unwind_mapping mapping; /* of the frame before: most callers are in the same one */
 	uint32_t mapping_index;	       /* ~0: `mapping` is nothing yet */
@@ -269,8 +271,9 @@ struct profiler_control {
 	uint32_t heap_on;
 	uint32_t follow_children;
 	uint32_t fault_period; /* page faults that one sample stands for */
-	uint32_t spare;
-	uint32_t memory_on;	  /* mmap, munmap, mremap, brk */
+	uint32_t stop_tgid;    /* process that waits, at each piece of new code, until its rows are there; 0:
+				  none */
+	uint32_t memory_on;    /* mmap, munmap, mremap, brk */
 	uint64_t heap_rate_bytes; /* 1: every allocation */
 	uint64_t off_cpu_rate_ns; /* nanoseconds off the CPU that one sample stands for */
 	uint64_t cpu_period_ns;	  /* of a sample by the CPU clock; 0: hardware cycles, run time is asked */

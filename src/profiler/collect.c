@@ -2,11 +2,19 @@
  *
  * What becomes of the records that the programs send: samples are added up, news of processes are acted on.
  */
+#include <signal.h>
 #include <string.h>
 
 #include <bpf/bpf.h>
 
 #include "profiler/internal.h"
+
+/* The program that was started for us waits for its mappings to be read. */
+static void let_go_on(const struct profiler *profiler, pid_t pid)
+{
+	if (profiler->control->stop_tgid == (uint32_t)pid)
+		kill(pid, SIGCONT);
+}
 
 static void news_fork(struct profiler *profiler, const struct record *record)
 {
@@ -20,11 +28,14 @@ static void news_fork(struct profiler *profiler, const struct record *record)
 static void news_exec(struct profiler *profiler, const struct record *record)
 {
 	struct process *process = process_add(profiler, (pid_t)record->tgid);
-	heap_forget_process(profiler, record->tgid);
+	uint32_t epoch = 0;
+	bpf_map_lookup_elem(map_fd_of(profiler, "targets"), &record->tgid, &epoch);
+	heap_forget_process(profiler, record->tgid, epoch);
 	memory_forget(profiler->memory, record->tgid);
 	process->generation = 0;
 	process_read_mappings(profiler, process);
 	allocators_probe(profiler, process);
+	let_go_on(profiler, process->pid);
 }
 
 static void news_exit(struct profiler *profiler, const struct record *record)
@@ -32,6 +43,9 @@ static void news_exit(struct profiler *profiler, const struct record *record)
 	struct process *process = process_find(profiler, (pid_t)record->tgid);
 	uint32_t tgid = record->tgid;
 	memory_forget(profiler->memory, tgid);
+	/* Of the target itself the state at its end is of interest; of others nothing is in use any more. */
+	if ((pid_t)tgid != profiler->main_pid)
+		heap_forget_process(profiler, tgid, UINT32_MAX);
 	bpf_map_delete_elem(map_fd_of(profiler, "targets"), &tgid);
 	bpf_map_delete_elem(map_fd_of(profiler, "processes"), &tgid);
 	if (process) {
@@ -45,6 +59,7 @@ static void news_mappings(struct profiler *profiler, const struct record *record
 	struct process *process = process_add(profiler, (pid_t)record->tgid);
 	if (process_read_mappings(profiler, process) == 0)
 		allocators_probe(profiler, process);
+	let_go_on(profiler, process->pid);
 }
 
 static void add_stack_counts(struct profiler *profiler, const struct record *record)

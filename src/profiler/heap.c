@@ -169,11 +169,9 @@ static void each_forget(void *owner, const void *key, const void *value)
 	forget->keys[forget->count++] = live;
 }
 
-void heap_forget_process(struct profiler *profiler, uint32_t tgid)
+void heap_forget_process(struct profiler *profiler, uint32_t tgid, uint32_t epoch)
 {
-	struct forget forget = { .fd = map_fd_of(profiler, "heap_live"), .tgid = tgid };
-	if (bpf_map_lookup_elem(map_fd_of(profiler, "targets"), &tgid, &forget.epoch) < 0)
-		return;
+	struct forget forget = { .fd = map_fd_of(profiler, "heap_live"), .tgid = tgid, .epoch = epoch };
 	map_each(forget.fd, sizeof(struct heap_live_key), sizeof(struct heap_live), each_forget, &forget);
 	for (size_t i = 0; i < forget.count; i++)
 		bpf_map_delete_elem(forget.fd, &forget.keys[i]);

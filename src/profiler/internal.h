@@ -226,8 +226,8 @@ size_t memory_sites(const struct memory *memory, struct memory_site **ret_sites,
 
 /* heap.c */
 int heap_take_snapshot(struct profiler *profiler, struct heap_snapshot *snapshot);
-/* Forgets the blocks of a process that has executed another program. */
-void heap_forget_process(struct profiler *profiler, uint32_t tgid);
+/* Forgets the blocks of a process from before `epoch`: it has executed another program, or ended. */
+void heap_forget_process(struct profiler *profiler, uint32_t tgid, uint32_t epoch);
 double heap_weight(uint64_t bytes, uint64_t rate_bytes);
 struct heap_scaled { /* what the recorded allocations stand for */
 	double alloc_objects, alloc_bytes, inuse_objects, inuse_bytes;

@@ -153,9 +153,10 @@ int profiler_attach(struct profiler *profiler, pid_t pid, int starting,
 		return rights_explain("the target cannot be named to the programs", errno, error);
 	if (events_open(profiler, pid, error) < 0)
 		return -1;
-	if (starting)
+	if (starting) {
 		allocators_probe_starting(profiler, process);
-	else
+		profiler->control->stop_tgid = key;
+	} else
 		allocators_probe(profiler, process);
 	if (attach_tracepoints(profiler, error) < 0)
 		return -1;
@@ -229,7 +230,10 @@ void profiler_detach(struct profiler *profiler)
 		profiler->heap_was_tracked = 1;
 	events_count_faults(profiler);
 	uint32_t key = (uint32_t)profiler->main_pid;
-	profiler->control->heap_on = profiler->control->memory_on = 0;
+	pid_t stopped = (pid_t)profiler->control->stop_tgid;
+	profiler->control->heap_on = profiler->control->memory_on = profiler->control->stop_tgid = 0;
+	if (stopped && process_find(profiler, stopped))
+		kill(stopped, SIGCONT); /* the last piece of news may not have been read */
 	bpf_map_delete_elem(map_fd_of(profiler, "targets"), &key);
 	ring_buffer__consume(profiler->ring);
 	events_close(profiler);

@@ -8,7 +8,7 @@
 
 #include "profiler/rows_private.h"
 
-enum { BP = 6, SP = 7, PC = 16 }; /* DWARF numbers, System V ABI AMD64 figure 3.36 */
+enum { BX = 3, BP = 6, SP = 7, PC = 16 }; /* DWARF numbers, System V ABI AMD64 figure 3.36 */
 
 /* Register plus constant, in each way to write it. */
 static int as_register(const Dwarf_Op *op, unsigned *ret_register, int64_t *ret_offset)
@@ -40,6 +40,11 @@ static int as_constant(const Dwarf_Op *op, int64_t *ret)
 static int fits(int64_t value)
 {
 	return value >= INT32_MIN && value <= INT32_MAX;
+}
+
+static int fits_16(int64_t value)
+{
+	return value >= INT16_MIN && value <= INT16_MAX;
 }
 
 /* What linkers write for .plt: CFA = sp + 8 + ((pc & 15) >= N) * 8. */
@@ -117,18 +122,27 @@ static void bp_of(const Dwarf_Op *ops, size_t count, int is_undefined, struct un
 	if (count == 0) {
 		rule->bp = is_undefined ? UNWIND_BP_UNDEFINED : UNWIND_BP_SAME;
 	} else if (as_at_cfa(ops, count, &offset)) {
-		rule->bp = UNWIND_BP_AT_CFA;
-		rule->bp_offset = (int32_t)offset;
+		rule->bp = fits_16(offset) ? UNWIND_BP_AT_CFA : UNWIND_BP_UNDEFINED;
+		rule->bp_offset = fits_16(offset) ? (int16_t)offset : 0;
 	} else {
 		/* DW_CFA_expression; libdw puts the CFA, which it may use, on the expression's stack first.
 		 */
 		const Dwarf_Op *last = &ops[count - 1];
 		int is_alone = count == 1 || (count == 2 && ops[0].atom == DW_OP_call_frame_cfa);
-		if (is_alone && as_register(last, &number, &offset) && number == BP && fits(offset)) {
+		if (is_alone && as_register(last, &number, &offset) && number == BP && fits_16(offset)) {
 			rule->bp = UNWIND_BP_AT_BP;
-			rule->bp_offset = (int32_t)offset;
+			rule->bp_offset = (int16_t)offset;
 		}
 	}
+}
+
+static void bx_of(const Dwarf_Op *ops, size_t count, int is_undefined, struct unwind_rule *rule)
+{
+	int64_t offset;
+	if (as_at_cfa(ops, count, &offset) && fits_16(offset) && offset % 8 == 0)
+		rule->bx_offset = (int16_t)offset;
+	else
+		rule->bx_offset = count || is_undefined;
 }
 
 static void return_address_of(const Dwarf_Op *ops, size_t count, int is_undefined, struct unwind_rule *rule)
@@ -170,5 +184,9 @@ struct unwind_rule row_rule_of_frame(Dwarf_Frame *frame, int is_signal_frame)
 		rule.bp = UNWIND_BP_UNDEFINED;
 	else
 		bp_of(ops, count, ops == memory, &rule);
+	if (dwarf_frame_register(frame, BX, memory, &ops, &count) != 0)
+		rule.bx_offset = 1;
+	else
+		bx_of(ops, count, ops == memory, &rule);
 	return rule;
 }
