@@ -4,11 +4,12 @@
  * threads, chains of realloc(), requests that fail, children by fork and by exec.
  *
  * usage: conserve TRUTH_FILE THREADS ROUNDS PAUSE_US STAY
- *   PAUSE_US: after every 64 allocations of a thread; STAY 1: wait to be killed, with the children that hold
- *   memory; 0: end.
+ *   PAUSE_US: after every 64 allocations of a thread; STAY 1: a child waits until it is watched before it
+ * allocates, and all that hold memory wait to be killed; 0: none waits.
  */
 #include "tally.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
@@ -61,6 +62,7 @@ static const char *const site_names[SITE_COUNT] = {
 #define THREADS_MAX 64
 #define HELD_MAX 64 /* blocks of a thread at a time; the sixth part is left at its end */
 #define TEXT_BYTES 600
+#define CODE_BYTES 32 /* a probe need not be at the first instruction */
 
 static struct tallies *tallies;
 static unsigned thread_count, rounds, pause_us;
@@ -321,6 +323,46 @@ static void wait_to_be_killed(int stay)
 		pause();
 }
 
+/* Whether the code at the beginning of a function is not as in its file. */
+static int has_breakpoint(uintptr_t function)
+{
+	unsigned char in_file[CODE_BYTES];
+	char line[4352], path[4096];
+	unsigned long start, end, offset;
+	FILE *maps = fopen("/proc/self/maps", "re");
+	int differs = -1;
+	while (maps && differs < 0 && fgets(line, sizeof line, maps)) {
+		if (sscanf(line, "%lx-%lx %*s %lx %*s %*s %4095s", &start, &end, &offset, path) != 4 ||
+		    function < start || function >= end)
+			continue;
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (pread(fd, in_file, sizeof in_file, (off_t)(function - start + offset)) != sizeof in_file)
+			fail(path);
+		differs = memcmp((const void *)function, in_file, sizeof in_file) != 0;
+		close(fd);
+	}
+	if (differs < 0)
+		fail("/proc/self/maps");
+	fclose(maps);
+	return differs;
+}
+
+/* Probes do not follow a process by themselves: the profiler hears of a child and sets them a moment later.
+ * So a child that wants all of its allocations to be seen waits for the breakpoints. Those that it has
+ * inherited go away at the first hit. After exec the probes are there at once, but where the new program lies
+ * is read a moment later, too: hence the pause. Nobody watches, perhaps: not for ever. */
+static void wait_until_watched(void)
+{
+	for (unsigned i = 0; i < 500; i++) {
+		free(malloc(1));
+		if (has_breakpoint((uintptr_t)malloc) && has_breakpoint((uintptr_t)free)) {
+			usleep(300000);
+			return;
+		}
+		usleep(10000);
+	}
+}
+
 /* Starts a child that runs `body` and says when it is done. */
 static pid_t start_child(void (*body)(int done, int stay), int stay)
 {
@@ -332,6 +374,8 @@ static pid_t start_child(void (*body)(int done, int stay), int stay)
 		fail("fork");
 	if (child == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (stay)
+			wait_until_watched();
 		free_inherited();
 		body(done[1], stay);
 		_exit(0);
@@ -376,9 +420,12 @@ static int after_exec(char **argv)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	tallies = tallies_map((int)strtol(argv[2], NULL, 10));
+	int stay = (int)strtol(argv[4], NULL, 10);
+	if (stay)
+		wait_until_watched();
 	hundred(SITE_AFTER_EXEC, site_after_exec);
 	say_done((int)strtol(argv[3], NULL, 10));
-	wait_to_be_killed((int)strtol(argv[4], NULL, 10));
+	wait_to_be_killed(stay);
 	return 0;
 }
 
