@@ -271,6 +271,20 @@ static void *thread_wait(void *descriptor)
 	return (void *)(intptr_t)read(*(int *)descriptor, &byte, 1);
 }
 
+/* A thread that was joined is in /proc for another moment: the kernel wakes who joins before it takes it off. */
+static void wait_until_alone(void)
+{
+	char status[4096];
+	do {
+		int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+		GE(fd, 0);
+		ssize_t bytes = read(fd, status, sizeof status - 1);
+		close(fd);
+		GT(bytes, 0);
+		status[bytes] = '\0';
+	} while (!strstr(status, "\nThreads:\t1\n"));
+}
+
 BOTH(errors_say_what)
 {
 	int fds[2];
@@ -292,6 +306,7 @@ BOTH(errors_say_what)
 	fails_with(&options, "2 threads run already");
 	close(fds[1]);
 	EQ(pthread_join(thread, NULL), 0);
+	wait_until_alone();
 	enter_with(&options);
 }
 
