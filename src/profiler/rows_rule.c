@@ -136,13 +136,15 @@ static void bp_of(const Dwarf_Op *ops, size_t count, int is_undefined, struct un
 	}
 }
 
-static void bx_of(const Dwarf_Op *ops, size_t count, int is_undefined, struct unwind_rule *rule)
+/* "Undefined" is libdw's default for rbx, which the ABI has functions keep (elfutils' table of the ABI has
+ * rax in its place), and nobody says it explicitly. */
+static void bx_of(const Dwarf_Op *ops, size_t count, struct unwind_rule *rule)
 {
 	int64_t offset;
-	if (as_at_cfa(ops, count, &offset) && fits_16(offset) && offset % 8 == 0)
+	if (as_at_cfa(ops, count, &offset) && fits_16(offset) && offset != 0 && offset % 8 == 0)
 		rule->bx_offset = (int16_t)offset;
 	else
-		rule->bx_offset = count || is_undefined;
+		rule->bx_offset = count != 0;
 }
 
 static void return_address_of(const Dwarf_Op *ops, size_t count, int is_undefined, struct unwind_rule *rule)
@@ -187,6 +189,6 @@ struct unwind_rule row_rule_of_frame(Dwarf_Frame *frame, int is_signal_frame)
 	if (dwarf_frame_register(frame, BX, memory, &ops, &count) != 0)
 		rule.bx_offset = 1;
 	else
-		bx_of(ops, count, ops == memory, &rule);
+		bx_of(ops, count, &rule);
 	return rule;
 }

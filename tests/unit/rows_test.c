@@ -137,6 +137,13 @@ static void same_places(Dwarf_Frame *frame, const struct unwind_rule *rule, uint
 	} else {
 		EQ(ops, memory);
 	}
+	EQ(dwarf_frame_register(frame, 3, memory, &ops, &count), 0);
+	if (rule->bx_offset == 1)
+		GT(count, 0);
+	else if (rule->bx_offset)
+		EQ(evaluate(ops, count, cfa), cfa + (uint64_t)(int64_t)rule->bx_offset);
+	else
+		EQ(count, 0);
 }
 
 struct verdicts {

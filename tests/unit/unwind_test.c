@@ -189,6 +189,36 @@ static void other_registers_of_callers_need_proof(void)
 	WALKED(UNWIND_STOP_UNSUPPORTED, CODE + 0x120, CODE + 0x210);
 }
 
+/* glibc's lazy binding has its frame's address in rbx, and calls functions that save rbx, or do not touch it.
+ */
+static void rbx_is_found_where_it_was_saved(void)
+{
+	uint64_t sp, root;
+	world_reset();
+	sp = world_sp();
+	root = world_call(0x1008, "\xff\xd0", 2);
+	world_row(0x100, SP_ROW(8));
+	world_row(0x200, (struct unwind_rule){ .cfa = UNWIND_CFA_SP, .cfa_offset = 24, .bx_offset = -16 });
+	world_row(0x300, (struct unwind_rule){ .cfa = UNWIND_CFA_REGISTER,
+					       .cfa_register = UNWIND_REGISTER_BX,
+					       .cfa_offset = 32 });
+	root_add();
+	world.walk.registers[UNWIND_REGISTER_BX] = 12345;
+	world_words(CODE + 0x210, 0, sp + 400, CODE + 0x310);
+	world_store(sp + 400 + 24, root);
+	world_walk(CODE + 0x120);
+	WALKED(UNWIND_STOP_END, CODE + 0x120, CODE + 0x210, CODE + 0x310, root);
+	/* Not saved: still in the register. */
+	world.rules[2].bx_offset = 0;
+	world.walk.registers[UNWIND_REGISTER_BX] = sp + 400;
+	world_walk(CODE + 0x120);
+	WALKED(UNWIND_STOP_END, CODE + 0x120, CODE + 0x210, CODE + 0x310, root);
+	/* Somewhere that rows cannot say. */
+	world.rules[2].bx_offset = 1;
+	world_walk(CODE + 0x120);
+	WALKED(UNWIND_STOP_UNSUPPORTED, CODE + 0x120, CODE + 0x210, CODE + 0x310);
+}
+
 /* glibc's vfork() keeps its return address in rdi during the system call. */
 static void finds_return_addresses_in_registers(void)
 {
@@ -639,11 +669,12 @@ TEST_MAIN(T(walks_by_stack_pointer), T(callers_are_searched_before_their_return_
 	  T(offsets_have_32_bits), T(walks_by_frame_pointer_rows), T(bp_is_carried_through),
 	  T(walks_realigned_frames), T(walks_frames_whose_address_is_on_the_stack),
 	  T(walks_procedure_linkage_stubs), T(walks_frames_by_other_registers),
-	  T(other_registers_of_callers_need_proof), T(finds_return_addresses_in_registers),
-	  T(walks_through_signal_frames), T(every_kind_of_call_is_recognised),
-	  T(scans_the_stack_of_code_without_rows), T(scans_no_further_than_it_says),
-	  T(callers_without_rows_end_the_walk), T(scans_the_frame_that_a_signal_interrupted),
-	  T(scans_for_the_callers_frame_pointer), T(sees_through_the_trampoline), T(leaves_the_trampoline),
+	  T(other_registers_of_callers_need_proof), T(rbx_is_found_where_it_was_saved),
+	  T(finds_return_addresses_in_registers), T(walks_through_signal_frames),
+	  T(every_kind_of_call_is_recognised), T(scans_the_stack_of_code_without_rows),
+	  T(scans_no_further_than_it_says), T(callers_without_rows_end_the_walk),
+	  T(scans_the_frame_that_a_signal_interrupted), T(scans_for_the_callers_frame_pointer),
+	  T(sees_through_the_trampoline), T(leaves_the_trampoline),
 	  T(an_instruction_out_of_its_place_counts_where_it_belongs),
 	  T(walks_generated_code_by_plausible_frame_pointers),
 	  T(walks_by_frame_pointers_over_to_another_stack), T(deep_stacks_are_cut), T(frames_must_grow),
