@@ -101,11 +101,15 @@ static __always_inline void request_mappings(struct record *record)
 		return;
 	bpf_map_update_elem(&requests, &tgid, &now_ns, BPF_ANY);
 	uint32_t kind = record->kind;
+	uint16_t user_frames = record->user_frames, kernel_frames = record->kernel_frames;
 	record->kind = RECORD_MAPPINGS;
+	record->user_frames = record->kernel_frames = 0; /* none are sent: the reader checks the length */
 	if (bpf_ringbuf_output(&records, record, __builtin_offsetof(struct record, frames),
 			       BPF_RB_FORCE_WAKEUP) < 0)
 		count(COUNTER_RING_FULL);
 	record->kind = kind;
+	record->user_frames = user_frames;
+	record->kernel_frames = kernel_frames;
 }
 
 static __always_inline int walk_lacks_mappings(uint32_t stop)
