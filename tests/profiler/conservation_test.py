@@ -94,10 +94,8 @@ def allocators_are_named_and_cut(host):
         allocator = sample.labels.get("allocator")
         if site in ALLOCATORS and allocator != ALLOCATORS[site]:
             wrong.append(f"{site} has the allocator {allocator}")
-        if site and site != "site_strdup" and sample.names[0] != site:
+        if site and sample.names[0] != site:
             wrong.append(f"above {site} there is {sample.names[0]}")
-        if site == "site_strdup" and "strdup" not in sample.names[0]:
-            wrong.append(f"the caller of malloc is {sample.names[0]}, not strdup")
     check(not wrong, "\n".join(sorted(set(wrong))))
 
 

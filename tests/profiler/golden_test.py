@@ -148,17 +148,17 @@ def vfork(host):
 
 
 def probed_allocations(host):
-    """Return probes replace return addresses on the stack; samples in between must still be walked."""
-    recording = host.recorded("-hz", 4999, "-heap-rate", 1,
-                              command=[host.target("stacks"), CASE_MS, host.target("late.so"), "malloc"])
-    samples = samples_of(recording.cpu, "malloc_case")
-    whole, total = share(samples, is_whole)
-    check(total >= 30, f"only {total} samples in malloc_case")
-    check(whole >= 0.95 * total, f"{whole} of {total} stacks are whole" + example(samples, is_whole))
-    lost, everything = lost_cpu(recording.cpu, ("isal",))
-    count = sum(number for _, number in lost)
-    check(count <= 0.05 * everything, f"{count} of {everything} samples have lost their root" +
-          example(lost, lambda frames: False))
+    """Return probes replace return addresses on the stack; samples in between must be walked all the same. The kernel
+    itself knows some of the addresses nowhere for a moment (between replacing one and listing it): about 1.5 %, of a
+    program that does nothing else than this."""
+    recording = host.recorded("-hz", HZ, "-heap-rate", 1, "-heap-budget", 100,
+                              command=[host.target("pairs"), host.path("pairs.json"), 250000])
+    everything = [(of_user(sample), sample.values["samples"]) for sample in recording.cpu.samples]
+    whole, total = share(everything, is_whole)
+    check(total >= SAMPLES_MIN, f"only {total} samples")
+    check(whole >= 0.96 * total, f"{whole} of {total} stacks are whole" + example(everything, is_whole))
+    inside, _ = share(samples_of(recording.cpu, "allocate_pair"), is_whole)
+    check(inside >= 0.4 * total, f"only {inside} of {total} samples are in malloc and its probes")
 
 
 def boringssl(host):

@@ -220,19 +220,7 @@ KEPT static void vfork_case(void)
 		fail("vfork");
 }
 
-KEPT static void *allocate_little(size_t bytes)
-{
-	return malloc(bytes);
-}
-
-KEPT static void malloc_case(void)
-{
-	for (unsigned i = 0; i < 100; i++)
-		free(allocate_little(64 + i));
-	usleep(20000); /* few enough that no budget for probes is passed */
-}
-
-/* `once`: a case that is long by itself, or burns no CPU of this process. */
+/* `once`: a case that burns no CPU of this process. */
 static const struct {
 	const char *name;
 	void (*step)(void);
@@ -253,7 +241,6 @@ static const struct {
 	{ "plt", plt_case, 0 },
 	{ "vdso", vdso_case, 0 },
 	{ "vfork", vfork_case, 1 },
-	{ "malloc", malloc_case, 50 },
 };
 
 static int run_case(const char *name)
