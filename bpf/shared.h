@@ -133,6 +133,8 @@ struct unwind_state {
 	uint64_t code_start, code_end; /* all mappings of the process are in between */
 	uint64_t scan_address;	       /* of the next words */
 	uint64_t scan_found;	       /* return address, 0: none yet */
+	uint64_t scan_second;	       /* one in code without rows itself, 0: none; and where it is */
+	uint64_t scan_second_address;
 	uint64_t scan_bp;	       /* a word that may be a saved frame pointer; 0: none */
 	uint64_t scan_words[UNWIND_SCAN_CHUNK_WORDS];
 };

@@ -198,16 +198,38 @@ static UNWIND_ALWAYS_INLINE int unwind_ends_with_call(uint64_t code, uint64_t ad
 	return last7 == 0xff && (last6 == 0x94 || last6 == 0x14);
 }
 
+/* Whether there are rows for the code before `address`, or it is generated. */
+static UNWIND_ALWAYS_INLINE int unwind_is_known_code(uint32_t mapping_index, uint64_t address)
+{
+	struct unwind_mapping *mapping = unwind_mapping_at(mapping_index);
+	if (!mapping)
+		return 0;
+	if (mapping->kind == MAPPING_JIT)
+		return 1;
+	uint64_t pc = address - 1 - mapping->bias;
+	if (!mapping->rows_count || pc >= UNWIND_NONE)
+		return 0;
+	uint32_t index = unwind_rule_index(mapping->rows_first, mapping->rows_count, (uint32_t)pc);
+	struct unwind_rule *rule = index == UNWIND_NONE ? 0 : unwind_rule_at(index);
+	return rule && rule->cfa != UNWIND_CFA_GAP;
+}
+
+enum unwind_call { UNWIND_NO_CALL, UNWIND_CALL_IN_GAP, UNWIND_CALL_IN_KNOWN_CODE };
+
 /* Whether `word` is where a call in one of `count` mappings from `first` on returns to. */
 UNWIND_GLOBAL int unwind_is_return_address(uint32_t first, uint32_t count, uint64_t word)
 {
 	uint64_t code = 0;
 	int64_t target = 0;
-	if (unwind_mapping_index(first, count, word - 8) == UNWIND_NONE)
-		return 0;
+	/* 8 bytes before it, too: no code begins a mapping with a call that short. */
+	uint32_t index = unwind_mapping_index(first, count, word - 8);
+	if (index == UNWIND_NONE)
+		return UNWIND_NO_CALL;
 	if (unwind_read_user(&code, sizeof code, word - 8) < 0 || !unwind_ends_with_call(code, word, &target))
-		return 0;
-	return target == 0 || unwind_mapping_index(first, count, (uint64_t)target) != UNWIND_NONE;
+		return UNWIND_NO_CALL;
+	if (target != 0 && unwind_mapping_index(first, count, (uint64_t)target) == UNWIND_NONE)
+		return UNWIND_NO_CALL;
+	return unwind_is_known_code(index, word) ? UNWIND_CALL_IN_KNOWN_CODE : UNWIND_CALL_IN_GAP;
 }
 
 static long unwind_scan_chunk(uint32_t index, void *context)
@@ -219,11 +241,16 @@ static long unwind_scan_chunk(uint32_t index, void *context)
 		return unwind_end(walk, UNWIND_STOP_READ);
 	for (int i = 0; i < UNWIND_SCAN_CHUNK_WORDS; i++) {
 		uint64_t word = state->scan_words[i], above = word - state->scan_address;
-		/* 8 bytes before it, too: no code begins a mapping with a call that short. */
-		if (word - 8 >= state->code_start && word < state->code_end &&
-		    unwind_is_return_address(state->mappings_first, state->mappings_count, word)) {
+		int call = UNWIND_NO_CALL;
+		if (word - 8 >= state->code_start && word < state->code_end)
+			call = unwind_is_return_address(state->mappings_first, state->mappings_count, word);
+		if (call == UNWIND_CALL_IN_KNOWN_CODE) {
 			state->scan_found = word;
 			return 1;
+		}
+		if (call == UNWIND_CALL_IN_GAP && !state->scan_second) {
+			state->scan_second = word;
+			state->scan_second_address = state->scan_address;
 		}
 		if (above < UNWIND_STACK_SPAN && word % 8 == 0)
 			state->scan_bp = word;
@@ -232,8 +259,10 @@ static long unwind_scan_chunk(uint32_t index, void *context)
 	return 0;
 }
 
-/* From code without rows to its caller. Stale words in the function's own part of the stack are the risk;
- * assembler code keeps the registers it saves right below the return address, and so has few. */
+/* From code without rows to its caller. Stale words in the function's own part of the stack are the risk:
+ * assembler code keeps the registers it saves right below the return address, and so has few; but some are
+ * from other assembler code of the same library, which called before. So the nearest caller that has rows is
+ * taken, over the head of assembler code that calls assembler code. */
 static UNWIND_ALWAYS_INLINE long unwind_scan_stack(struct unwind_walk *walk)
 {
 	struct unwind_state *state = &walk->state;
@@ -246,11 +275,15 @@ static UNWIND_ALWAYS_INLINE long unwind_scan_stack(struct unwind_walk *walk)
 	state->code_start = first->start;
 	state->code_end = last->end;
 	state->scan_address = state->sp;
-	state->scan_found = 0;
+	state->scan_found = state->scan_second = 0;
 	state->scan_bp = 0;
 	unwind_loop(UNWIND_SCAN_WORDS_MAX / UNWIND_SCAN_CHUNK_WORDS, unwind_scan_chunk, &context);
-	if (!state->scan_found)
-		return 1;
+	if (!state->scan_found) {
+		if (!state->scan_second)
+			return 1;
+		state->scan_found = state->scan_second;
+		state->scan_address = state->scan_second_address;
+	}
 	/* Assembler code uses bp for other things; what it saved of its caller's is among the words below. */
 	if (state->bp - state->scan_address > UNWIND_STACK_SPAN && state->scan_bp > state->scan_address)
 		state->bp = state->scan_bp;

@@ -6,8 +6,10 @@
  * signal frames are seen at each of their instructions.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <elfutils/libdwfl.h>
 #include <errno.h>
+#include <isa-l/igzip_lib.h>
 #include <libdeflate.h>
 #include <pthread.h>
 #include <signal.h>
@@ -491,8 +493,72 @@ static void deep_and_large_frames_are_as_libdwfl_sees_them(void)
 	child_compare("recursion above 90 KB", child_frames, 2500, 4);
 }
 
+/* ---- Code without unwind information: no peer can follow it, but where it was called from is known ---- */
+
+enum { OUTER_FRAMES = 5 }; /* child_compare() or its like, the test, test_run(), main(), libc */
+
+static typeof(isal_inflate) *isal_inflate_here;
+static typeof(isal_inflate_init) *isal_inflate_init_here;
+
+static void child_isal(void)
+{
+	static uint8_t out[PAYLOAD_BYTES];
+	struct inflate_state state; /* 87 KB */
+	isal_inflate_init_here(&state);
+	state.crc_flag = ISAL_GZIP;
+	state.next_in = packed;
+	state.avail_in = (uint32_t)packed_bytes;
+	state.next_out = out;
+	state.avail_out = sizeof out;
+	isal_inflate_here(&state);
+}
+
+static void each_instruction_of_assembler_code_leads_to_its_caller(void)
+{
+	uint64_t outer[OUTER_FRAMES] = { 0 };
+	unsigned stacks = 0, scanned = 0, complete = 0;
+	int status;
+	void *library = dlopen("libisal.so.2", RTLD_NOW);
+	if (!library)
+		SKIP("no ISA-L here");
+	isal_inflate_here = (typeof(isal_inflate) *)dlsym(library, "isal_inflate");
+	isal_inflate_init_here = (typeof(isal_inflate_init) *)dlsym(library, "isal_inflate_init");
+	payload_make();
+	pid_t pid = child_start(child_isal);
+	if (waitpid(pid, &status, 0) != pid || !WIFSTOPPED(status))
+		SKIP("no child can be traced here");
+	rig_open(pid);
+	uint64_t entry = (uint64_t)(uintptr_t)isal_inflate_here; /* the same in the child */
+	uint32_t library_index = unwind_mapping_index(0, process.mappings_count, entry);
+	NE(library_index, UNWIND_NONE);
+	for (unsigned step = 0; step < 400000 && scanned < 3000; step++) {
+		EQ(ptrace(PTRACE_SINGLESTEP, pid, NULL, NULL), 0);
+		EQ(waitpid(pid, &status, 0), pid);
+		if (!WIFSTOPPED(status))
+			break;
+		registers_read(pid);
+		uint64_t pc = walk.registers[UNWIND_REGISTER_PC];
+		if (stacks && unwind_mapping_index(library_index, 1, pc) == UNWIND_NONE)
+			continue;
+		unwind_stack(&walk, (uint32_t)pid);
+		GE(walk.frame_count, OUTER_FRAMES);
+		uint64_t *last = &walk.frames[walk.frame_count - OUTER_FRAMES];
+		if (!stacks++)
+			memcpy(outer, last, sizeof outer);
+		scanned += walk.scanned;
+		complete += walk.stop == UNWIND_STOP_END && walk.frame_count > OUTER_FRAMES &&
+			    memcmp(last, outer, sizeof outer) == 0;
+	}
+	kill(pid, SIGKILL);
+	waitpid(pid, &status, 0);
+	printf("# ISA-L: %u stacks, %u scanned, %u lead to main\n", stacks, scanned, complete);
+	GE(scanned, 500);
+	GE(complete * 1000, stacks * 999);
+}
+
 TEST_MAIN(T(own_stacks_are_as_libgcc_sees_them), T(handlers_on_stacks_of_their_own_are_as_libgcc_sees_them),
 	  T(each_instruction_of_libc_is_as_libdwfl_sees_it),
 	  T(each_instruction_of_a_handler_is_as_libdwfl_sees_it),
 	  T(each_instruction_of_inflate_is_as_libdwfl_sees_it),
-	  T(deep_and_large_frames_are_as_libdwfl_sees_them))
+	  T(deep_and_large_frames_are_as_libdwfl_sees_them),
+	  T(each_instruction_of_assembler_code_leads_to_its_caller))

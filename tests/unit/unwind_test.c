@@ -306,8 +306,13 @@ static void every_kind_of_call_is_recognised(void)
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		world_reset();
 		uint64_t address = world_call(0x800, cases[i].bytes, cases[i].count);
-		if (unwind_is_return_address(0, 1, address) != cases[i].is_call)
+		int expected = cases[i].is_call ? UNWIND_CALL_IN_KNOWN_CODE : UNWIND_NO_CALL;
+		if (unwind_is_return_address(0, 1, address) != expected)
 			FAIL("case %zu is taken for the other thing", i);
+		if (cases[i].is_call) {
+			world.rules[0].cfa = UNWIND_CFA_GAP;
+			EQ(unwind_is_return_address(0, 1, address), UNWIND_CALL_IN_GAP);
+		}
 		EQ(unwind_is_return_address(0, 1, address + 1), 0);
 	}
 }
@@ -328,6 +333,29 @@ static void scans_the_stack_of_code_without_rows(void)
 	/* An object of which nothing is known is the same. */
 	world_walk(OTHER + 16);
 	WALKED(UNWIND_STOP_END, OTHER + 16, root);
+}
+
+/* Assembler code that calls assembler code, and stale return addresses into it: rows are what to look for. */
+static void scans_for_a_caller_with_rows(void)
+{
+	world_reset();
+	uint64_t root = world_call(0x1008, "\xff\xd0", 2), inner = world_call(0x140, "\xff\xd0", 2);
+	world_row(0x100, GAP_ROW);
+	root_add();
+	world_words(1, inner, 2, inner, root);
+	world_walk(CODE + 0x120);
+	WALKED(UNWIND_STOP_END, CODE + 0x120, root);
+	/* One without is better than none. */
+	world_words(1, inner, 2, inner, 3);
+	world_walk(CODE + 0x120);
+	WALKED(UNWIND_STOP_NO_ROW, CODE + 0x120, inner);
+	/* Generated code called it. */
+	uint64_t jit = CODE + 0x800;
+	world.mappings[0].end = jit;
+	world_map(jit, CODE_BYTES - 0x800, MAPPING_JIT);
+	world_words(1, inner, root);
+	world_walk(CODE + 0x120);
+	WALKED(UNWIND_STOP_JIT, CODE + 0x120, root);
 }
 
 static void scans_no_further_than_it_says(void)
@@ -672,9 +700,9 @@ TEST_MAIN(T(walks_by_stack_pointer), T(callers_are_searched_before_their_return_
 	  T(other_registers_of_callers_need_proof), T(rbx_is_found_where_it_was_saved),
 	  T(finds_return_addresses_in_registers), T(walks_through_signal_frames),
 	  T(every_kind_of_call_is_recognised), T(scans_the_stack_of_code_without_rows),
-	  T(scans_no_further_than_it_says), T(callers_without_rows_end_the_walk),
-	  T(scans_the_frame_that_a_signal_interrupted), T(scans_for_the_callers_frame_pointer),
-	  T(sees_through_the_trampoline), T(leaves_the_trampoline),
+	  T(scans_for_a_caller_with_rows), T(scans_no_further_than_it_says),
+	  T(callers_without_rows_end_the_walk), T(scans_the_frame_that_a_signal_interrupted),
+	  T(scans_for_the_callers_frame_pointer), T(sees_through_the_trampoline), T(leaves_the_trampoline),
 	  T(an_instruction_out_of_its_place_counts_where_it_belongs),
 	  T(walks_generated_code_by_plausible_frame_pointers),
 	  T(walks_by_frame_pointers_over_to_another_stack), T(deep_stacks_are_cut), T(frames_must_grow),
