@@ -82,6 +82,8 @@ static void refuses_other_operations(void)
 	unsigned allowed = 0;
 	for (unsigned operation = 0; operation < 256; operation++) {
 		struct io_uring_sqe *request = io_uring_get_sqe(f.raw);
+		if (!request)
+			break; /* and the number below is wrong */
 		memset(request, 0, sizeof *request);
 		request->opcode = (uint8_t)operation;
 		request->fd = -1;
