@@ -9,7 +9,7 @@
 
 /* What akamai-direct-prof, record and report write beside run.json. */
 static const char *const files_of_a_run[] = {
-	"cpu_mid.pprof", "offcpu_mid.pprof", "heap_mid.pprof", "heap_end.pprof", "faults_mid.pprof",
+	"cpu_mid.pprof", "offcpu_mid.pprof", "heap_mid.pprof", "heap_end.pprof", "mappings.pprof",
 	"cpu.pprof",	 "offcpu.pprof",     "heap.pprof",     "faults.pprof",	 "cpu.svg",
 	"heap.svg",	 "offcpu.svg",	     "report.html",
 };

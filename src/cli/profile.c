@@ -78,6 +78,9 @@ int profile_write(struct profile *profile, const struct profile_file *file,
 	case PROFILE_FAULTS:
 		code = profiler_write_faults(profile->profiler, path, error);
 		break;
+	case PROFILE_MAPPINGS:
+		code = profiler_write_mappings(profile->profiler, file->snapshot_index, path, error);
+		break;
 	}
 	if (code == 0 && profile->written_count < PROFILE_FILES_MAX)
 		profile->written[profile->written_count++] = file->name;

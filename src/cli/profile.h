@@ -14,7 +14,7 @@
 #include "profiler/profiler.h"
 
 #define PROFILE_NOTICES_MAX 32 /* a person reads no more; later ones are counted by the profiler anyway */
-#define PROFILE_FILES_MAX 8    /* five in a run of the collector */
+#define PROFILE_FILES_MAX 8    /* six in a run of the collector */
 #define PROFILE_HZ_CHEAP 499   /* above, sampling costs more than 1 % of a CPU */
 
 enum profile_kind {
@@ -22,12 +22,13 @@ enum profile_kind {
 	PROFILE_OFF_CPU,
 	PROFILE_HEAP,
 	PROFILE_FAULTS,
+	PROFILE_MAPPINGS,
 };
 
 struct profile_file {
 	const char *name; /* in the folder */
 	enum profile_kind kind;
-	int snapshot_index; /* HEAP; -1: was not taken, so there is no file */
+	int snapshot_index; /* HEAP, MAPPINGS; -1: was not taken, so there is no file */
 };
 
 struct profile {

@@ -116,6 +116,7 @@ struct recorder {
 	struct record_target target;
 	struct profile profile;
 	int signal_fd;
+	int by_terminal; /* the last signal was a terminal's, and so the command's as well */
 	int64_t start_unix_ns, end_ns;
 	enum record_end end;
 };
@@ -137,7 +138,10 @@ static int signals_open(void)
 static int recorder_signalled(struct recorder *recorder)
 {
 	struct signalfd_siginfo info;
-	return read(recorder->signal_fd, &info, sizeof info) == sizeof info;
+	if (read(recorder->signal_fd, &info, sizeof info) != sizeof info)
+		return 0;
+	recorder->by_terminal = info.ssi_code == SI_KERNEL;
+	return 1;
 }
 
 /* Watches until one of the three ends comes. */
@@ -202,12 +206,15 @@ static int recorder_write_profiles(struct recorder *recorder, int snapshot_index
 		{ "offcpu.pprof", PROFILE_OFF_CPU, -1 },
 		{ "heap.pprof", PROFILE_HEAP, snapshot_index },
 		{ "faults.pprof", PROFILE_FAULTS, -1 },
+		{ "mappings.pprof", PROFILE_MAPPINGS, snapshot_index },
 	};
 	struct profile *profile = &recorder->profile;
 	char error[RECORD_ERROR_BYTES_MAX];
 	int code = 0;
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		if (files[i].kind == PROFILE_HEAP && (snapshot_index < 0 || !profile->summary.heap_tracked))
+			continue;
+		if (files[i].kind == PROFILE_MAPPINGS && snapshot_index < 0)
 			continue;
 		if (recorder_signalled(recorder)) {
 			profile_notice(profile, "ended at once: not all profiles are written");
@@ -249,7 +256,7 @@ static int recorder_finish(struct recorder *recorder)
 	if (recorder->end == RECORD_END_TARGET)
 		target_reap(target);
 	else
-		target_dismiss(target);
+		target_dismiss(target, recorder->by_terminal);
 	int status = recorder_write_profiles(recorder, snapshot_index) < 0;
 	char *profile_text = profile_json(profile);
 	char *text = record_json(settings, target, profile_text, recorder->start_unix_ns,
@@ -296,7 +303,7 @@ int record_command(int argc, char **argv)
 		recorder_watch(&recorder);
 		status = recorder_finish(&recorder);
 	} else {
-		target_dismiss(&recorder.target);
+		target_dismiss(&recorder.target, 0);
 		fprintf(stderr, "akamai-prof: %s\n", error);
 	}
 	profile_close(&recorder.profile);

@@ -59,8 +59,9 @@ int target_go(struct record_target *target, const char *name, char error[static 
 void target_describe(struct record_target *target);
 /* Collects a child that has ended. */
 void target_reap(struct record_target *target);
-/* Ends a command that outlives the recording, or one that is not to begin; then waits for it a while. */
-void target_dismiss(struct record_target *target);
+/* Ends a command that outlives the recording, or one that is not to begin, and waits for it a while. `knows`:
+ * the terminal's ctrl-C has reached it too, so that it may be about to end in its own way. */
+void target_dismiss(struct record_target *target, int knows);
 /* "exited with status 0", "was ended by signal 15 (Terminated)" ... */
 const char *target_end_text(const struct record_target *target, char *text, size_t text_bytes);
 void target_close(struct record_target *target);

@@ -56,6 +56,8 @@ static void supervisor_document(struct supervisor *supervisor, const struct link
 {
 	char error[FILES_ERROR_BYTES_MAX];
 	int code = 0;
+	if (supervisor->documented)
+		return; /* nothing follows the last one */
 	free(supervisor->document);
 	supervisor->document = strdup(message->text);
 	if (message->number != LINK_DOCUMENT_FIRST)
@@ -102,6 +104,8 @@ static void supervisor_explain(struct supervisor *supervisor)
 {
 	char half[DURATION_TEXT_BYTES_MAX];
 	char text[256];
+	if (supervisor->settings->heap_rate_bytes && !supervisor->profile.summary.heap_tracked)
+		profile_notice(&supervisor->profile, "the heap was not tracked: there are no heap profiles");
 	if (supervisor->window != WINDOW_AHEAD)
 		return;
 	snprintf(text, sizeof text,
@@ -116,6 +120,10 @@ static int supervisor_file_wanted(const struct supervisor *supervisor, const str
 {
 	if (file->kind == PROFILE_HEAP)
 		return file->snapshot_index >= 0 && supervisor->profile.summary.heap_tracked;
+	if (file->kind == PROFILE_MAPPINGS)
+		return file->snapshot_index >= 0;
+	if (file->kind == PROFILE_FAULTS)
+		return 1; /* of the whole run, as the mappings */
 	return supervisor->window != WINDOW_AHEAD;
 }
 
@@ -154,7 +162,8 @@ static void supervisor_profile(struct supervisor *supervisor)
 		{ "offcpu_mid.pprof", PROFILE_OFF_CPU, -1 },
 		{ "heap_mid.pprof", PROFILE_HEAP, supervisor->snapshots[0] },
 		{ "heap_end.pprof", PROFILE_HEAP, supervisor->snapshots[1] },
-		{ "faults_mid.pprof", PROFILE_FAULTS, -1 },
+		{ "faults.pprof", PROFILE_FAULTS, -1 },
+		{ "mappings.pprof", PROFILE_MAPPINGS, supervisor->snapshots[1] },
 	};
 	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
 		if (!supervisor_file_wanted(supervisor, &files[i]))

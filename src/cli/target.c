@@ -20,7 +20,7 @@
 #include "cli/record_command.h"
 
 #define TASK_KERNEL_THREAD 0x00200000UL /* PF_KTHREAD: field 9 of /proc/PID/stat, proc(5) */
-#define DISMISS_NS (5 * NS_PER_SECOND)	/* for a command to end itself after SIGTERM */
+#define DISMISS_NS (5 * NS_PER_SECOND)	/* for a command to end after ctrl-C, and after SIGTERM */
 
 /* A file of /proc/PID into `text`, NUL-terminated. Bytes, or -errno. */
 static ssize_t proc_read(pid_t pid, const char *name, char *text, size_t text_bytes)
@@ -252,26 +252,35 @@ void target_reap(struct record_target *target)
 	target->ended = 1;
 }
 
-void target_dismiss(struct record_target *target)
+/* Whether it ends by itself within that time. */
+static int target_wait(const struct record_target *target, int64_t wait_ns)
 {
-	if (!target->own_child || target->ended || target->pid <= 0)
-		return;
-	if (target->go_fd >= 0) { /* it waits for a word that will not come */
-		close(target->go_fd);
-		target->go_fd = -1;
-	} else {
-		kill(target->pid, SIGTERM);
-	}
-	int64_t until_ns = clock_monotonic_ns() + DISMISS_NS;
+	int64_t until_ns = clock_monotonic_ns() + wait_ns;
 	for (;;) {
 		int64_t left_ms = (until_ns - clock_monotonic_ns()) / NS_PER_MS;
 		struct pollfd wanted = { .fd = target->pid_fd, .events = POLLIN };
 		if (left_ms < 0)
-			return;
+			return 0;
 		if (poll(&wanted, 1, (int)left_ms) > 0)
-			break;
+			return 1;
 	}
-	target_reap(target);
+}
+
+void target_dismiss(struct record_target *target, int knows)
+{
+	if (!target->own_child || target->ended || target->pid <= 0)
+		return;
+	int ended = 0;
+	if (target->go_fd >= 0) { /* it waits for a word that will not come */
+		close(target->go_fd);
+		target->go_fd = -1;
+	} else {
+		ended = knows && target_wait(target, DISMISS_NS);
+		if (!ended)
+			kill(target->pid, SIGTERM);
+	}
+	if (ended || target_wait(target, DISMISS_NS))
+		target_reap(target);
 }
 
 const char *target_end_text(const struct record_target *target, char *text, size_t text_bytes)

@@ -18,10 +18,10 @@ from harness import Failure, Simulator, Skip, at_least, command_of, contains, en
 
 BUILD = os.path.abspath(sys.argv[1])
 PROGRAM = os.path.join(BUILD, "akamai-prof")
-ALL_OF_A_RUN = ["cpu.svg", "cpu_mid.pprof", "faults_mid.pprof", "heap.svg", "heap_end.pprof", "heap_mid.pprof",
-                "offcpu.svg", "offcpu_mid.pprof", "report.html", "run.json"]
-ALL_OF_A_RECORD = ["cpu.pprof", "cpu.svg", "faults.pprof", "heap.pprof", "heap.svg", "offcpu.pprof", "offcpu.svg",
-                   "report.html", "run.json"]
+ALL_OF_A_RUN = ["cpu.svg", "cpu_mid.pprof", "faults.pprof", "heap.svg", "heap_end.pprof", "heap_mid.pprof",
+                "mappings.pprof", "offcpu.svg", "offcpu_mid.pprof", "report.html", "run.json"]
+ALL_OF_A_RECORD = ["cpu.pprof", "cpu.svg", "faults.pprof", "heap.pprof", "heap.svg", "mappings.pprof", "offcpu.pprof",
+                   "offcpu.svg", "report.html", "run.json"]
 NOBODY = 65534
 TESTS = []
 
