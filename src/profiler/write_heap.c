@@ -24,11 +24,13 @@ static void add_heap_types(struct writer *writer, int64_t period)
 /* Functions that allocate for their caller: the caller is who a person wants to see. */
 static int is_wrapper(const char *name)
 {
-	static const char *const names[] = { "malloc",	     "calloc",	      "realloc",  "reallocarray",
-					     "strdup",	     "strndup",	      "__strdup", "__strndup",
-					     "xmalloc",	     "operator new(", "_Znwm",	  "_Znam",
-					     "wcsdup",	     "vasprintf",     "asprintf", "posix_memalign",
-					     "aligned_alloc" };
+	static const char *const names[] = { "malloc",	      "calloc",	       "realloc",  "reallocarray",
+					     "strdup",	      "strndup",       "__strdup", "__strndup",
+					     "xmalloc",	      "operator new(", "_Znwm",	   "_Znam",
+					     "wcsdup",	      "vasprintf",     "asprintf", "posix_memalign",
+					     "aligned_alloc", "mmap",	       "mmap64",   "__mmap",
+					     "__mmap64",      "mremap",	       "__mremap", "brk",
+					     "__brk",	      "sbrk",	       "__sbrk" };
 	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
 		size_t bytes = strlen(names[i]);
 		int whole = names[i][bytes - 1] != '(';
@@ -43,6 +45,15 @@ static const char *location_name(const struct pprof *profile, uint32_t location_
 	const struct pprof_location *location = &profile->locations[location_id - 1];
 	const struct pprof_line *line = &profile->lines[location->lines_first + location->lines_count - 1];
 	return pprof_text(profile, profile->functions[line->function_id - 1].name);
+}
+
+/* Leaf frames to leave out; one always stays. */
+static size_t wrapper_frames(const struct writer *writer, const uint32_t *ids, size_t count)
+{
+	size_t cut = 0;
+	while (cut + 1 < count && is_wrapper(location_name(writer->profile, ids[cut])))
+		cut++;
+	return cut;
 }
 
 static void add_heap_site(struct writer *writer, const struct heap_site_state *state)
@@ -70,9 +81,7 @@ static void add_heap_site(struct writer *writer, const struct heap_site_state *s
 	for (uint32_t i = 0; i < stack.frame_count && i < UNWIND_FRAMES_MAX; i++)
 		ids[frames++] =
 			writer_user_location(writer, site->tgid, stack.generation, stack.frames[i] - 1);
-	size_t cut = 0;
-	while (cut + 1 < frames && is_wrapper(location_name(writer->profile, ids[cut])))
-		cut++;
+	size_t cut = wrapper_frames(writer, ids, frames);
 	heap_scale(writer->profiler, state, &scaled);
 	int64_t values[] = { (int64_t)(scaled.alloc_objects + 0.5), (int64_t)(scaled.alloc_bytes + 0.5),
 			     (int64_t)(scaled.inuse_objects + 0.5), (int64_t)(scaled.inuse_bytes + 0.5) };
@@ -157,8 +166,9 @@ int profiler_write_mappings(struct profiler *profiler, int snapshot_index, const
 				values[3] = (int64_t)snapshot->memory[k].bytes;
 			}
 		size_t frames = writer_stack(&writer, record, ids);
+		size_t cut = wrapper_frames(&writer, ids, frames);
 		size_t count = writer_record_labels(&writer, record, labels);
-		pprof_add_sample(writer.profile, ids, frames, labels, count, values);
+		pprof_add_sample(writer.profile, ids + cut, frames - cut, labels, count, values);
 	}
 	return writer_end(&writer, path, error);
 }

@@ -17,6 +17,7 @@ enum page_source {
 	PAGE_HEAP_MID,
 	PAGE_HEAP_END,
 	PAGE_FAULTS,
+	PAGE_MAPPINGS,
 	PAGE_SOURCE_COUNT,
 };
 

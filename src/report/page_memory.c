@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The page's part about memory: what was allocated, by whom, what of it changed between the two snapshots,
- * page faults.
+ * mappings, page faults.
  */
 #include <string.h>
 
@@ -9,7 +9,7 @@
 #include "report/text.h"
 #include "report/top.h"
 
-enum { SITES_MAX = 12, CALLERS_MAX = 3, FAULTS_MAX = 6 };
+enum { SITES_MAX = 12, CALLERS_MAX = 3, FUNCTIONS_MAX = 6 };
 
 /* ---- Totals ---- */
 
@@ -207,7 +207,34 @@ static void write_sites(const struct page *page)
 	top_destroy(before);
 }
 
-/* ---- Page faults ---- */
+/* ---- Page faults and mappings ---- */
+
+static void write_by_function(const struct page *page, enum page_source source, int index, const char *unit,
+			      int is_bytes)
+{
+	struct frames *frames = page->profiles[source].frames;
+	struct top *top = top_create(frames, index);
+	char text[TEXT_BYTES_MAX];
+	top_sort(top, frames, TOP_FLAT);
+	fprintf(page->out,
+		"<table class=\"top\"><thead><tr><th>function, and who called "
+		"it</th><th>share</th><th>%s</th>"
+		"</tr></thead><tbody>\n",
+		unit);
+	for (size_t i = 0; i < top->count && i < FUNCTIONS_MAX && top->rows[i].flat > 0; i++) {
+		const struct top_row *row = &top->rows[i];
+		fprintf(page->out, "<tr><td class=\"name\" style=\"--p:%.2f%%\">",
+			(double)row->flat / (double)top->total * 100);
+		page_frame(page, &frames->frames[row->frame]);
+		write_callers(page, frames, row->sample, frames->frames[row->frame].name);
+		fprintf(page->out, "</td><td>%s</td>",
+			text_share((double)row->flat, (double)top->total, text));
+		number_cell(page, row->flat, is_bytes);
+		fputs("</tr>\n", page->out);
+	}
+	fputs("</tbody></table>\n", page->out);
+	top_destroy(top);
+}
 
 static void write_faults(const struct page *page)
 {
@@ -223,25 +250,24 @@ static void write_faults(const struct page *page)
 		text_count(count, text));
 	if (index < 0)
 		return;
-	struct frames *frames = page->profiles[PAGE_FAULTS].frames;
-	struct top *top = top_create(frames, index);
-	top_sort(top, frames, TOP_FLAT);
-	fputs("<table class=\"top\"><thead><tr><th>function, and who called "
-	      "it</th><th>share</th><th>faults</th></tr></thead><tbody>\n",
-	      page->out);
-	for (size_t i = 0; i < top->count && i < FAULTS_MAX && top->rows[i].flat > 0; i++) {
-		const struct top_row *row = &top->rows[i];
-		fprintf(page->out, "<tr><td class=\"name\" style=\"--p:%.2f%%\">",
-			(double)row->flat / (double)top->total * 100);
-		page_frame(page, &frames->frames[row->frame]);
-		write_callers(page, frames, row->sample, frames->frames[row->frame].name);
-		fprintf(page->out, "</td><td>%s</td>",
-			text_share((double)row->flat, (double)top->total, text));
-		number_cell(page, row->flat, 0);
-		fputs("</tr>\n", page->out);
-	}
-	fputs("</tbody></table>\n", page->out);
-	top_destroy(top);
+	write_by_function(page, PAGE_FAULTS, index, "faults", 0);
+}
+
+/* Beside the heap: rings, big buffers, thread stacks. */
+static void write_mappings(const struct page *page)
+{
+	int index = page_value(page, PAGE_MAPPINGS, "inuse_space");
+	char text[TEXT_BYTES_MAX];
+	if (index < 0 || page_total(page, PAGE_MAPPINGS, index) <= 0)
+		return;
+	fprintf(page->out,
+		"<h3>Mapped memory</h3>\n<p class=\"hint\">%s of address space, touched or not, that was "
+		"mapped "
+		"during the run and is still there: libraries, rings, big buffers, thread stacks. What the "
+		"allocator "
+		"maps for its blocks is not in it.</p>\n",
+		text_bytes((double)page_total(page, PAGE_MAPPINGS, index), text));
+	write_by_function(page, PAGE_MAPPINGS, index, "mapped", 1);
 }
 
 static void write_how(const struct page *page)
@@ -289,6 +315,7 @@ void page_memory(const struct page *page)
 			*end->problem
 				? end->problem
 				: "There is no heap profile in this folder (heap_end.pprof or heap.pprof).");
+	write_mappings(page);
 	write_faults(page);
 	page_section_end(page);
 }

@@ -68,7 +68,9 @@ int picture_of(const struct page *page, size_t index, struct picture_of_run *ret
 		{ "flame-inuse", NULL, "Bytes in use at the end", "inuse_space", "stage",
 		  "There is no heap profile (heap_end.pprof or heap.pprof).", PAGE_HEAP_END },
 		{ "flame-faults", NULL, "Page faults", "page_faults", "stage",
-		  "There is no profile of page faults (faults_mid.pprof or faults.pprof).", PAGE_FAULTS },
+		  "There is no profile of page faults (faults.pprof).", PAGE_FAULTS },
+		{ "flame-mapped", NULL, "Mapped at the end", "inuse_space", "stage",
+		  "There is no profile of mappings (mappings.pprof).", PAGE_MAPPINGS },
 	};
 	const struct pprof *profile = page->profiles[kinds[index].source].profile;
 	int value = page_value(page, kinds[index].source, kinds[index].type);

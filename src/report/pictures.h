@@ -18,7 +18,7 @@ struct picture_of_run {
 	char subtitle[PICTURES_SUBTITLE_BYTES_MAX];
 };
 
-enum { PICTURE_COUNT = 5 };
+enum { PICTURE_COUNT = 6 };
 
 /* Fills the `index`th picture. 1, or 0 when its profile is not there (then only the words are filled). */
 int picture_of(const struct page *page, size_t index, struct picture_of_run *ret_picture);

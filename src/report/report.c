@@ -23,7 +23,8 @@ static const char *const file_names[PAGE_SOURCE_COUNT][2] = {
 	[PAGE_OFF_CPU] = { "offcpu_mid.pprof", "offcpu.pprof" },
 	[PAGE_HEAP_MID] = { "heap_mid.pprof", NULL },
 	[PAGE_HEAP_END] = { "heap_end.pprof", "heap.pprof" },
-	[PAGE_FAULTS] = { "faults_mid.pprof", "faults.pprof" },
+	[PAGE_FAULTS] = { "faults.pprof", NULL },
+	[PAGE_MAPPINGS] = { "mappings.pprof", NULL },
 };
 
 static void read_profile(const char *folder, const char *const names[2], struct page_profile *source)
