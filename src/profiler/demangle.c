@@ -157,6 +157,8 @@ static size_t legacy_escape(const char *text, size_t bytes, struct demangle_text
 			is_digit(text[i]) ? (unsigned)(text[i] - '0') : (unsigned)(text[i] - 'a') + 10;
 		character = character * 16 + digit;
 	}
+	if (character < 0x20 || character == 0x7f) /* rustc writes none of these; a 0 would end the text */
+		return 0;
 	demangle_append_character(out, character);
 	return name_bytes + 2;
 }

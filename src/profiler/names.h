@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * names: from an address in an object (or in the kernel, or in generated code) to functions, files and lines, with
- * elfutils' libdwfl. Internal to profiler. Looked up after the run, one address once: nothing here is hot, but
- * 5,000 addresses must take well under a second.
+ * names: from an address in an object (or in the kernel, or in generated code) to functions, files and lines,
+ * with elfutils' libdw. Internal to profiler. Looked up after the run, one address once: nothing here is hot,
+ * but 5,000 addresses must take well under a second.
  *
- * Order of belief: DWARF (of the object or of its separate debug file, found by build id below /usr/lib/debug/.build-id), .symtab, sized
- * .dynsym symbols that contain the address, unsized ones in assembler code up to the next symbol; Go's .gopclntab where there is no .symtab. Else the function's start as the
- * unwind information has it, "libisal.so.2!fde_1a40", rather than a neighbour's name; and where there is not even that,
- * "libx.so!0x1a44".
+ * Order of belief: DWARF (of the object or of its separate debug file, found by build id below
+ * /usr/lib/debug/.build-id, and by debuginfod when the user has set DEBUGINFOD_URLS); .symtab; sized .dynsym
+ * symbols that contain the address; Go's .gopclntab; the relocation of a linkage table's stub, "puts@plt";
+ * unsized symbols in assembler code, up to the next symbol. Else the function's start as the unwind
+ * information has it, "libisal.so.2!fde_1a40", rather than a neighbour's name; and where there is not even
+ * that, "libx.so!0x1a44".
  */
 #ifndef PROFILER_NAMES_H
 #define PROFILER_NAMES_H
@@ -18,12 +20,13 @@
 
 #include "profiler/objects.h"
 
-#define NAMES_LINES_MAX 32 /* functions inlined into each other at one address; deeper ones are cut at the outer end */
+/* Functions inlined into each other at one address; of deeper ones the outer end is cut. */
+#define NAMES_LINES_MAX 32
 
 struct name_line {
-	const char *name;	 /* demangled; never NULL */
-	const char *system_name; /* as the linker knows it; the same pointer when not mangled */
-	const char *file;	 /* "" when unknown */
+	const char *name;	   /* demangled; never NULL */
+	const char *system_name;   /* as the linker knows it; the same pointer when not mangled */
+	const char *file;	   /* "" when unknown */
 	uint32_t line, start_line; /* 0: unknown */
 };
 
@@ -38,21 +41,23 @@ void names_destroy(struct names *names);
  * number of lines, at least 1, innermost inlined function first. */
 size_t names_of_object(struct names *names, struct object *object, uint64_t address,
 		       struct name_line lines[static NAMES_LINES_MAX]);
-/* What names_of_object() can say of this object: bits as pprof's mapping flags want them. */
+/* What names_of_object() can say of this object, as pprof's mapping flags want it. */
 struct names_quality {
 	int has_functions, has_filenames, has_line_numbers, has_inline_frames;
 };
 struct names_quality names_quality_of(struct names *names, struct object *object);
 
-/* Reads /proc/kallsyms unless it has been read: once before privileges are given up. NULL, or why kernel functions
- * have no names and what to do about it. */
+/* Reads /proc/kallsyms unless it has been read: to be called once before privileges are given up. NULL, or
+ * why kernel functions have no names and what to do about it. */
 const char *names_kernel_note(struct names *names);
-/* Reads /proc/kallsyms once; "[kernel]+0xADDRESS" where it has no names. *ret_module is "[kernel.kallsyms]" or "[module]". 1 line always. */
+/* Reads /proc/kallsyms once; "[kernel]+0xADDRESS" where it has no name. *ret_module is "[kernel.kallsyms]" or
+ * "[module]". 1 line always. */
 size_t names_of_kernel(struct names *names, uint64_t address, struct name_line lines[static NAMES_LINES_MAX],
 		       const char **ret_module);
 
-/* Generated code: what /tmp/perf-PID.map says (in the process's own root and PID namespace); "[jit]" otherwise. Call names_read_jit() while
- * the process lives; the file's last state counts, so again at the end. */
+/* Generated code: what /tmp/perf-PID.map says (in the process's own root and PID namespace); "[jit]"
+ * otherwise. Call names_read_jit() while the process lives; the file's last state counts, so again at the
+ * end. */
 void names_read_jit(struct names *names, pid_t pid);
 size_t names_of_jit(struct names *names, pid_t pid, uint64_t address,
 		    struct name_line lines[static NAMES_LINES_MAX]);

@@ -317,6 +317,31 @@ static void debuginfod_only_when_asked_for(void)
 	object_close(&object);
 }
 
+/* What several debug files have in common is in another one, below the debug folder; without it there are no
+ * names from DWARF, and nothing is opened at the path that the file gives. */
+static void supplementary_debug_file(void)
+{
+	prepare();
+	shell("mkdir -p common/.dwz/x && cp chain one && cp chain two && "
+	      "dwz -m common/.dwz/x/all.debug -M %s/trap/.dwz/x/all.debug one two",
+	      folder);
+	shell("readelf -SW one | grep -q gnu_debugaltlink && mkdir -p trap/.dwz/x && mkfifo "
+	      "trap/.dwz/x/all.debug");
+	struct object object = object_open("one");
+	struct name_line lines[NAMES_LINES_MAX];
+	char common[256];
+	path_of("common", common);
+	struct names *names = names_create_with(common);
+	is_chain(names, &object);
+	names_destroy(names);
+	names = names_create_with(folder);
+	EQ(names_of_object(names, &object, address_of("chain", "point"), lines), 1);
+	EQ_TEXT(lines[0].name, "hot"); /* .symtab */
+	EQ(names_quality_of(names, &object).has_inline_frames, 0);
+	names_destroy(names);
+	object_close(&object);
+}
+
 /* Symbols without size name assembler code, up to the next symbol, but not a described function behind it. */
 static void assembler_without_sizes(void)
 {
@@ -524,5 +549,6 @@ static void vdso(void)
 
 TEST_MAIN(T(inlined_functions_with_their_lines), T(file_gone_and_replaced), T(file_cut_short),
 	  T(stripped_is_named_by_unwind_information), T(debug_file_by_build_id),
-	  T(debuginfod_only_when_asked_for), T(assembler_without_sizes), T(stubs_of_linkage_tables),
-	  T(functions_in_cplusplus), T(deep_inlining_is_cut_outside), T(no_file_at_all), T(vdso))
+	  T(debuginfod_only_when_asked_for), T(supplementary_debug_file), T(assembler_without_sizes),
+	  T(stubs_of_linkage_tables), T(functions_in_cplusplus), T(deep_inlining_is_cut_outside),
+	  T(no_file_at_all), T(vdso))
