@@ -8,7 +8,7 @@ import recorder
 from recorder import check
 
 HZ = 999
-CASE_MS = 400  # of CPU: some 400 samples
+CASE_MS = 250  # of CPU: some 250 samples
 SAMPLES_MIN = 150  # fewer are no proof (a busy machine loses none, since CPU time is sampled)
 WHOLE_MIN = 0.99
 FRAMES_MAX = 127

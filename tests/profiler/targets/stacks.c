@@ -147,10 +147,13 @@ KEPT static void raise_case(void)
 /* ... and in the middle of a function that does not call anything. */
 KEPT static void interrupt_case(void)
 {
-	struct itimerval soon = { .it_value = { 0, 200 } };
+	/* Again and again: the first one may come before interrupted() waits for it. */
+	struct itimerval soon = { .it_value = { 0, 200 }, .it_interval = { 0, 2000 } };
+	struct itimerval never = { 0 };
 	handle(SIGALRM, 0);
 	setitimer(ITIMER_REAL, &soon, NULL);
 	sink = interrupted(sink);
+	setitimer(ITIMER_REAL, &never, NULL);
 }
 
 KEPT static void alternate_stack_case(void)
