@@ -33,8 +33,10 @@ struct bpf_iter__task {
 
 /* The system calls that change what is mapped. */
 #if defined(__TARGET_ARCH_x86)
+#define CALL_PREFIX "__x64_sys_"
 enum { CALL_MMAP = 9, CALL_MUNMAP = 11, CALL_BRK = 12, CALL_MREMAP = 25 };
 #elif defined(__TARGET_ARCH_arm64)
+#define CALL_PREFIX "__arm64_sys_"
 enum { CALL_MMAP = 222, CALL_MUNMAP = 215, CALL_BRK = 214, CALL_MREMAP = 216 };
 #endif
 

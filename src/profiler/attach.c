@@ -5,13 +5,21 @@
  */
 #include <errno.h>
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #include "profiler/internal.h"
+
+#ifdef __x86_64__
+#define CALL_PREFIX "__x64_sys_" /* as the kernel names the functions of its calls */
+#else
+#define CALL_PREFIX "__arm64_sys_"
+#endif
 
 void links_keep(struct links *links, struct bpf_link *link, int fd)
 {
@@ -72,18 +80,69 @@ void links_release_end(struct profiler *profiler)
 	profiler->releasing = 0;
 }
 
-int attach_tracepoints(struct profiler *profiler, char error[static PROFILER_ERROR_BYTES_MAX])
+static const char *const call_programs[] = { "on_call_mmap", "on_call_munmap", "on_call_mremap",
+					     "on_call_brk", NULL };
+
+/* Whether the kernel can call a program at the end of one of its functions: it needs ftrace, which some
+ * kernels for virtual machines leave out. Found out by doing it. */
+static int function_traceable(const struct btf *types, const char *name)
 {
-	static const char *const names[] = { "on_fork", "on_exec", "on_exit", "on_system_call" };
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		struct bpf_link *link = bpf_program__attach(program_named(profiler, names[i]));
-		if (!link)
-			return rights_explain("the tracepoints cannot be attached", errno, error);
-		links_keep(&profiler->links, link, -1);
-	}
+	struct bpf_insn code[] = { { .code = 0xb7 }, { .code = 0x95 } }; /* r0 = 0; exit */
+	LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_TRACE_FEXIT);
+	int type_id = btf__find_by_name_kind(types, name, BTF_KIND_FUNC);
+	if (type_id < 0)
+		return 0;
+	options.attach_btf_id = (uint32_t)type_id;
+	int program_fd = bpf_prog_load(BPF_PROG_TYPE_TRACING, "probe", "GPL", code, 2, &options);
+	int link_fd = program_fd < 0 ? -1 : bpf_raw_tracepoint_open(NULL, program_fd);
+	if (link_fd >= 0)
+		close(link_fd);
+	if (program_fd >= 0)
+		close(program_fd);
+	return link_fd >= 0;
+}
+
+static int calls_traceable(void)
+{
+	static const char *const names[] = { CALL_PREFIX "munmap", CALL_PREFIX "mmap", CALL_PREFIX "mremap",
+					     CALL_PREFIX "brk" };
+	struct btf *types = btf__load_vmlinux_btf();
+	size_t known = 0;
+	while (types && known < sizeof names / sizeof *names && function_traceable(types, names[known]))
+		known++;
+	btf__free(types);
+	return known == sizeof names / sizeof *names;
+}
+
+void attach_prepare(struct profiler *profiler)
+{
+	profiler->by_function = calls_traceable();
+	for (size_t i = 0; call_programs[i]; i++)
+		bpf_program__set_autoload(program_named(profiler, call_programs[i]), profiler->by_function);
+	bpf_program__set_autoload(program_named(profiler, "on_system_call"), !profiler->by_function);
+}
+
+static int program_attach(struct profiler *profiler, const char *name,
+			  char error[static PROFILER_ERROR_BYTES_MAX])
+{
+	struct bpf_link *link = bpf_program__attach(program_named(profiler, name));
+	if (!link)
+		return rights_explain("a tracepoint cannot be attached", errno, error);
+	links_keep(&profiler->links, link, -1);
 	return 0;
 }
 
+int attach_tracepoints(struct profiler *profiler, char error[static PROFILER_ERROR_BYTES_MAX])
+{
+	static const char *const names[] = { "on_fork", "on_exec", "on_exit" };
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+		if (program_attach(profiler, names[i], error) < 0)
+			return -1;
+	for (size_t i = 0; profiler->by_function && call_programs[i]; i++)
+		if (program_attach(profiler, call_programs[i], error) < 0)
+			return -1;
+	return profiler->by_function ? 0 : program_attach(profiler, "on_system_call", error);
+}
 /* Runs an iterator over all threads once. */
 static void threads_visit(struct profiler *profiler, const char *program)
 {

@@ -109,7 +109,8 @@ struct profiler {
 	struct heap_snapshot snapshots[PROFILER_SNAPSHOTS_MAX];
 	size_t snapshot_count;
 	char allocators[512]; /* what is probed, for a person */
-	int multi;	      /* the kernel sets many probes at once */
+	int by_function; /* system calls are followed one by one, not all */
+	int multi; /* the kernel sets many probes at once */
 	int heap_given_up, heap_was_tracked;
 	int64_t heap_given_up_ns; /* since attach */
 	int64_t budget_at_ns;
@@ -123,7 +124,7 @@ struct profiler {
 	uint64_t cpu_samples, cpu_ns, off_cpu_samples;
 	uint64_t user_stacks, user_stacks_scanned, stops[UNWIND_STOP_COUNT];
 	struct profiler_stage_time stages[STAGE_COUNT + 1];
-	uint64_t program_run_ns, program_runs;
+	uint64_t program_run_ns, program_runs, heap_run_ns, budget_run_ns;
 	int stats_fd;
 	struct names *names;
 };
@@ -169,6 +170,8 @@ void events_pace_faults(struct profiler *profiler, int64_t now_ns);
 void events_close(struct profiler *profiler);
 
 /* attach.c */
+/* Before loading: decides how system calls are followed. */
+void attach_prepare(struct profiler *profiler);
 /* Takes over a link of libbpf's, or (link NULL) the descriptor of one. */
 void links_keep(struct links *links, struct bpf_link *link, int fd);
 void links_release(struct links *links);

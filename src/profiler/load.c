@@ -83,6 +83,7 @@ int load_programs(struct profiler *profiler, char error[static PROFILER_ERROR_BY
 	bpf_map__set_max_entries(bpf->maps.heap_live, PROFILER_HEAP_LIVE_MAX);
 	load_constants(bpf);
 	probes_prepare(profiler);
+	attach_prepare(profiler);
 	int code = profiler_bpf__load(bpf);
 	if (code < 0)
 		return rights_explain("the eBPF programs cannot be loaded", -code, error);
@@ -151,14 +152,17 @@ uint64_t counter_read(const struct profiler *profiler, enum counter counter)
 void load_account(struct profiler *profiler)
 {
 	struct bpf_program *program;
-	profiler->program_run_ns = profiler->program_runs = 0;
+	profiler->program_run_ns = profiler->program_runs = profiler->heap_run_ns = 0;
 	bpf_object__for_each_program(program, profiler->bpf->obj)
 	{
 		struct bpf_prog_info info = { 0 };
 		uint32_t bytes = sizeof info;
-		if (bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &bytes) < 0)
+		if (bpf_program__fd(program) < 0 ||
+		    bpf_obj_get_info_by_fd(bpf_program__fd(program), &info, &bytes) < 0)
 			continue;
 		profiler->program_run_ns += info.run_time_ns;
 		profiler->program_runs += info.run_cnt;
+		if (bpf_program__type(program) == BPF_PROG_TYPE_KPROBE)
+			profiler->heap_run_ns += info.run_time_ns;
 	}
 }
