@@ -191,7 +191,8 @@ static int recorder_begin(struct recorder *recorder, char *error)
 	recorder->start_unix_ns = clock_unix_ns();
 	profile->start_ns = clock_monotonic_ns();
 	profile_window_open(profile);
-	int status = target->own_child ? target_go(target, settings->command[0], error) : 0;
+	int status =
+		target->own_child ? target_go(target, settings->command[0], profile->profiler, error) : 0;
 	if (status == 0 && !settings->quiet)
 		fprintf(stderr, "recording process %d into %s%s\n", (int)target->pid, settings->out,
 			settings->duration_ns ? "" : "; ctrl-C ends");

@@ -53,8 +53,10 @@ int target_open(struct record_target *target, pid_t pid, char error[static RECOR
  * the profiler is opened, so that the command gets none of its descriptors. 0, or -1 with a sentence. */
 int target_start(struct record_target *target, char **command, const char *user,
 		 char error[static RECORD_ERROR_BYTES_MAX]);
-/* 0; or the exit status (126, 127) with a sentence, when it cannot be executed. */
-int target_go(struct record_target *target, const char *name, char error[static RECORD_ERROR_BYTES_MAX]);
+/* Lets it execute, while the profiler is served. 0; or the exit status (126, 127) with a sentence, when it
+ * cannot be executed. */
+int target_go(struct record_target *target, const char *name, struct profiler *profiler,
+	      char error[static RECORD_ERROR_BYTES_MAX]);
 /* Reads /proc/PID/cmdline and comm, while they are there. */
 void target_describe(struct record_target *target);
 /* Collects a child that has ended. */

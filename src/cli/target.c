@@ -154,12 +154,13 @@ static __attribute__((noreturn)) void child_run(int go_fd, int error_fd, char **
 	char word;
 	sigset_t none;
 	ssize_t got;
+	/* At once, so that what the change of user takes (files of NSS modules) is not in the profile. */
+	int code = user ? user_become(user) : 0;
 	do
 		got = read(go_fd, &word, 1);
 	while (got < 0 && errno == EINTR);
 	if (got != 1)
 		_exit(0); /* called off */
-	int code = user ? user_become(user) : 0;
 	if (code == 0) {
 		sigemptyset(&none);
 		signal(SIGPIPE, SIG_DFL);
@@ -223,14 +224,20 @@ int target_start(struct record_target *target, char **command, const char *user,
 	return -1;
 }
 
-int target_go(struct record_target *target, const char *name, char error[static RECORD_ERROR_BYTES_MAX])
+int target_go(struct record_target *target, const char *name, struct profiler *profiler,
+	      char error[static RECORD_ERROR_BYTES_MAX])
 {
 	int code = 0;
 	ssize_t got = write(target->go_fd, "g", 1);
 	close(target->go_fd);
 	target->go_fd = -1;
+	/* Its end is closed by the exec. Until then the profiler may hold the child at any mapping of code.
+	 */
+	struct pollfd wanted = { .fd = target->error_fd, .events = POLLIN };
+	while (poll(&wanted, 1, 5) <= 0)
+		profiler_poll(profiler, 0);
 	do
-		got = read(target->error_fd, &code, sizeof code); /* its end is closed by the exec */
+		got = read(target->error_fd, &code, sizeof code);
 	while (got < 0 && errno == EINTR);
 	close(target->error_fd);
 	target->error_fd = -1;

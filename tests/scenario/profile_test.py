@@ -255,6 +255,14 @@ def test_one_interrupt_of_a_terminal_is_one():
         equal(collector.end(), 0, "the exit status: " + collector.stderr[-2000:])
         contains(collector.stderr, "ending after this page")
         lacks(collector.stderr, "ending at once")
+    with Simulator(BUILD, "--event-size", "lean", "--config-id", "1", "--pace", "20000") as simulator:
+        collector = Collector(simulator, "-no-profile", "-duration", "120s", "-limit", "300000", start_new_session=True)
+        collector.child()
+        os.killpg(collector.process.pid, signal.SIGINT)
+        time.sleep(1)
+        os.killpg(collector.process.pid, signal.SIGINT)
+        equal(collector.end(), 0, "the exit status: " + collector.stderr[-2000:])
+        contains(collector.stderr, "ending at once")
 
 
 @test
@@ -278,7 +286,7 @@ def test_a_run_that_ends_before_half_time():
         collector = Collector(simulator, "-initial-interval", "11h", "-duration", "60s")
         equal(collector.end(), 0, "the exit status: " + collector.stderr[-2000:])
         profiles = [name for name in sorted(os.listdir(collector.out)) if name.endswith(".pprof")]
-        equal(profiles, ["heap_end.pprof"], "the profiles")
+        equal(profiles, ["faults.pprof", "heap_end.pprof", "mappings.pprof"], "the profiles")
         contains(collector.stderr, "ended before half time (30s)")
         record = read_json(collector.out)
         contains(" ".join(record["profile"]["notices"]), "before half time", "the notices in run.json")
