@@ -45,7 +45,8 @@ struct builder {
 	struct go_table go;
 	int rules_full;
 	int signal_seen; /* a frame of the kernel's for signals */
-	int useful;	 /* some row says more than "gap" */
+	int needs_others, needs_loader;
+	int useful; /* some row says more than "gap" */
 	uint64_t work;
 };
 
@@ -255,6 +256,29 @@ static void overlay_add(struct builder *builder, uint64_t start, uint64_t end, c
 	builder->useful = 1;
 }
 
+/* Whether it needs other objects (a C library, mostly), and whether it needs a loader. */
+static void needs_read(struct builder *builder, Elf *elf)
+{
+	size_t count = 0;
+	if (elf_getphdrnum(elf, &count) < 0)
+		return;
+	for (size_t i = 0; i < count && i < 1024; i++) {
+		GElf_Phdr header;
+		GElf_Dyn entry;
+		if (!gelf_getphdr(elf, (int)i, &header))
+			continue;
+		if (header.p_type == PT_INTERP)
+			builder->needs_loader = 1;
+		if (header.p_type != PT_DYNAMIC)
+			continue;
+		Elf_Data *data = elf_getdata_rawchunk(elf, (int64_t)header.p_offset, (size_t)header.p_filesz,
+						      ELF_T_DYN);
+		for (int k = 0; data && gelf_getdyn(data, k, &entry) && entry.d_tag != DT_NULL; k++)
+			if (entry.d_tag == DT_NEEDED)
+				builder->needs_others = 1;
+	}
+}
+
 /* The code at the entry point has no caller, by the ABI. Where it has no unwind information either (ld.so,
  * static programs of other libraries), it is an end all the same; what follows it in the same gap is its own
  * rest. */
@@ -263,6 +287,9 @@ static void entry_add(struct builder *builder, Elf *elf)
 	GElf_Ehdr header;
 	const struct unwind_row *rows = builder->table->rows + builder->first;
 	if (!gelf_getehdr(elf, &header) || header.e_entry == 0 || builder->count == 0)
+		return;
+	/* Linkers write one into libraries, too, which means nothing. */
+	if (header.e_type != ET_EXEC && builder->needs_others && !builder->needs_loader)
 		return;
 	size_t above = row_above(rows, (size_t)builder->count, header.e_entry);
 	if (above == 0 || builder->table->rules[rows[above - 1].rule].cfa != UNWIND_CFA_GAP)
@@ -293,29 +320,6 @@ static size_t object_bytes_read(const struct object *object, uint64_t offset, ui
 	return done;
 }
 
-/* Whether this may be where signal handlers return to without a word of it in the unwind information: a
- * program or C library that needs no other. */
-static int may_have_stubs(Elf *elf, const struct builder *builder)
-{
-	size_t count = 0;
-	if (builder->go_end)
-		return 1;
-	if (builder->signal_seen || elf_getphdrnum(elf, &count) < 0)
-		return 0;
-	for (size_t i = 0; i < count && i < 1024; i++) {
-		GElf_Phdr header;
-		GElf_Dyn entry;
-		if (!gelf_getphdr(elf, (int)i, &header) || header.p_type != PT_DYNAMIC)
-			continue;
-		Elf_Data *data = elf_getdata_rawchunk(elf, (int64_t)header.p_offset, (size_t)header.p_filesz,
-						      ELF_T_DYN);
-		for (int k = 0; data && gelf_getdyn(data, k, &entry) && entry.d_tag != DT_NULL; k++)
-			if (entry.d_tag == DT_NEEDED)
-				return 0;
-	}
-	return 1;
-}
-
 /* The address on the stack is the stub's first byte, and is searched for less 1 as any return address is; and
  * during the system call pc is behind the stub. */
 static void stubs_add(struct builder *builder, const struct object *object)
@@ -323,8 +327,12 @@ static void stubs_add(struct builder *builder, const struct object *object)
 	int found = 0;
 	for (size_t i = 0; i < object->segment_count; i++) {
 		const struct object_segment *segment = &object->segments[i];
-		size_t bytes = segment->bytes < STUB_SEARCH_BYTES_MAX ? (size_t)segment->bytes
-								      : STUB_SEARCH_BYTES_MAX;
+		uint64_t in_file = object->image ? object->image_bytes : (uint64_t)object->size_bytes;
+		size_t bytes = STUB_SEARCH_BYTES_MAX;
+		if (bytes > segment->bytes)
+			bytes = (size_t)segment->bytes;
+		if (bytes > in_file)
+			bytes = (size_t)in_file;
 		uint8_t *code = malloc(bytes);
 		if (!code)
 			return;
@@ -354,8 +362,11 @@ static int rows_build(struct builder *builder, const struct object *object, Elf 
 		builder->go_start = builder->go_end = 0;
 	functions_add(builder, object, elf);
 	if (!builder->rules_full && builder->first + builder->count <= builder->table->rows_max) {
+		needs_read(builder, elf);
 		entry_add(builder, elf);
-		if (may_have_stubs(elf, builder))
+		/* Where signal handlers return to without a word of it in the unwind information: in a
+		 * program or C library that needs no other, and in Go. */
+		if (builder->go_end || (!builder->signal_seen && !builder->needs_others))
 			stubs_add(builder, object);
 	}
 	if (!builder->useful)

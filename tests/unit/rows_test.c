@@ -582,6 +582,7 @@ static void go_programs_have_rows(void)
 		struct object object = {
 			.path = (char *)paths[i],
 			.fd = fd,
+			.size_bytes = lseek(fd, 0, SEEK_END),
 			.segments = { { .offset = 0x1000, .address = 0x401000, .bytes = 1 << 23 } },
 			.segment_count = 1
 		};
