@@ -168,6 +168,21 @@ def counters_agree(host):
 
 
 
+def costly_tracking_is_given_up(host):
+    """A program that does nothing but allocate: probes would slow it down a hundredfold. They are taken off, and that
+    is said; the program goes on at its own speed."""
+    path = host.path("pairs.json")
+    recording = host.recorded("-heap-rate", 1, command=[host.target("pairs"), path, 20000000])
+    heap = recording.said["heap"]
+    check(heap["given_up"], f"heap tracking went on: {heap}")
+    check(any("heap" in notice and "-heap-budget" in notice for notice in recording.said["notices"]),
+          f"no notice says so: {recording.said['notices']}")
+    check(any("heap" in comment and "off" in comment for comment in recording.heap.comments),
+          f"the file does not say so: {recording.heap.comments}")
+    counted = sum(sample.values["alloc_objects"] for sample in of_the_heap(recording.heap))
+    check(0 < counted < 20000000, f"{counted} allocations were counted until then")
+
+
 if __name__ == "__main__":
     recorder.main([
         ("exact: every count and byte, by function, over threads, realloc, fork and exec", every_number_is_exact),
@@ -177,5 +192,6 @@ if __name__ == "__main__":
         ("exact: nothing dropped, no free missed", counters_agree),
         ("exact: C++ new, new[], aligned, nothrow, a growing vector", cpp_is_exact),
         ("exact: counts stay when the target ends by itself", counts_stay_when_the_target_ends),
+        ("tracking that would cost too much is given up, and that is said", costly_tracking_is_given_up),
         ("sampled: totals and well sampled functions within 5 %", sampled_is_close),
     ])
