@@ -52,15 +52,23 @@ static long status_number(const char *status, const char *name)
 	return field ? strtol(field + strlen(wanted), NULL, 10) : -1;
 }
 
-/* State and flags: behind the command's name, which may hold blanks and parentheses. */
+/* Field 3 (state) and field 9 (flags) of /proc/PID/stat: behind the command's name, which may hold blanks and
+ * parentheses. */
 static int stat_parse(const char *stat, char *ret_state, unsigned long *ret_flags)
 {
-	const char *at = strrchr(stat, ')');
-	long group, session, terminal, foreground, parent;
-	return at && sscanf(at + 1, " %c %ld %ld %ld %ld %ld %lu", ret_state, &parent, &group, &session,
-			    &terminal, &foreground, ret_flags) == 7
-		       ? 0
-		       : -1;
+	char *at = strrchr(stat, ')');
+	if (!at || at[1] != ' ' || !at[2])
+		return -1;
+	*ret_state = at[2];
+	at += 3;
+	for (int field = 4; field <= 9; field++) {
+		char *end;
+		*ret_flags = strtoul(at, &end, 10);
+		if (end == at)
+			return -1;
+		at = end;
+	}
+	return 0;
 }
 
 /* What can be said of a process that we may not look at. */
@@ -169,7 +177,8 @@ static __attribute__((noreturn)) void child_run(int go_fd, int error_fd, char **
 		execvp(command[0], command);
 		code = -errno;
 	}
-	got = write(error_fd, &code, sizeof code);
+	if (write(error_fd, &code, sizeof code) != sizeof code)
+		_exit(RECORD_NOT_EXECUTABLE); /* record itself is gone */
 	_exit(RECORD_NOT_FOUND);
 }
 
@@ -228,7 +237,11 @@ int target_go(struct record_target *target, const char *name, struct profiler *p
 	      char error[static RECORD_ERROR_BYTES_MAX])
 {
 	int code = 0;
-	ssize_t got = write(target->go_fd, "g", 1);
+	ssize_t got;
+	if (write(target->go_fd, "g", 1) != 1) {
+		snprintf(error, RECORD_ERROR_BYTES_MAX, "%.1000s was ended before it could begin", name);
+		return 1;
+	}
 	close(target->go_fd);
 	target->go_fd = -1;
 	/* Its end is closed by the exec. Until then the profiler may hold the child at any mapping of code.
