@@ -213,6 +213,15 @@ def python_program(host):
     check(deep >= 0.9 * recording.cpu.total("samples"), "stacks of the interpreter are short")
 
 
+def generated_code(host):
+    """Made by mprotect while it is recorded; its name is in /tmp/perf-PID.map."""
+    recording = host.recorded("-hz", HZ, "-duration", "2s", command=[host.target("jit")])
+    check_functions(recording, ["generated_loop"], 0.95)
+    root = ["generated_loop", "run_generated", "main"]
+    whole = recording.cpu.total("samples", lambda sample: sample.names[:3] == root)
+    check(whole >= 0.9 * recording.cpu.total("samples"), f"stacks above generated code: {recording.cpu.samples[:3]}")
+
+
 def other_user(host):
     if os.geteuid() != 0:
         raise Skip("only root can start a process as another user")
@@ -314,6 +323,7 @@ if __name__ == "__main__":
         ("stripped", stripped),
         ("separate debug files: by build id only", separate_debug_files),
         ("a program whose file was deleted", deleted_program),
+        ("generated code, named by /tmp/perf-PID.map", generated_code),
         ("of another user", other_user),
         ("short-lived children of a shell", short_lived_children),
         ("a shell that executes another program", executed_again),
