@@ -56,7 +56,7 @@ static long status_number(const char *status, const char *name)
  * parentheses. */
 static int stat_parse(const char *stat, char *ret_state, unsigned long *ret_flags)
 {
-	char *at = strrchr(stat, ')');
+	const char *at = strrchr(stat, ')');
 	if (!at || at[1] != ' ' || !at[2])
 		return -1;
 	*ret_state = at[2];

@@ -23,6 +23,8 @@ ALL_OF_A_RUN = ["cpu.svg", "cpu_mid.pprof", "faults.pprof", "heap.svg", "heap_en
 ALL_OF_A_RECORD = ["cpu.pprof", "cpu.svg", "faults.pprof", "heap.pprof", "heap.svg", "mappings.pprof", "offcpu.pprof",
                    "offcpu.svg", "report.html", "run.json"]
 NOBODY = 65534
+FOLDERS = tempfile.TemporaryDirectory(prefix="akamai-prof-record-")  # removed at the end
+os.chmod(FOLDERS.name, 0o755)
 TESTS = []
 
 
@@ -337,7 +339,7 @@ def test_without_rights():
 
 def record_of(*arguments, **options):
     """akamai-prof record into a new folder: (result, folder)."""
-    folder = tempfile.mkdtemp(prefix="akamai-prof-record-")
+    folder = tempfile.mkdtemp(dir=FOLDERS.name)
     return run(PROGRAM, "record", "-out", folder, *arguments, **options), folder
 
 
@@ -387,7 +389,7 @@ def test_record_of_a_command():
 @test
 def test_record_is_interrupted():
     profiling_needed()
-    folder = tempfile.mkdtemp(prefix="akamai-prof-record-")
+    folder = tempfile.mkdtemp(dir=FOLDERS.name)
     process = subprocess.Popen([PROGRAM, "record", "-out", folder, "--", *BUSY], stderr=subprocess.PIPE)
     while b"recording process" not in process.stderr.readline():
         if process.poll() is not None:
@@ -459,7 +461,7 @@ def test_record_of_what_belongs_to_somebody_else():
     if os.geteuid() != 0:
         raise Skip("only root can become somebody without rights")
     process = subprocess.Popen(BUSY)
-    folder = tempfile.mkdtemp(prefix="akamai-prof-record-")
+    folder = tempfile.mkdtemp(dir=FOLDERS.name)
     os.chown(folder, NOBODY, NOBODY)
     result = run(PROGRAM, "record", "-out", folder, "-p", str(process.pid), user=NOBODY, group=NOBODY,
                  extra_groups=[], cwd="/")
@@ -475,9 +477,8 @@ def test_record_of_a_command_that_is_not_there():
     refuses(127, ["--", "no-such-command-here"], "there is no such command")
     refuses(126, ["--", "/etc/passwd"], "Permission denied")
     refuses(1, ["-user", "no-such-user", "--", "true"], "no such user")
-    result, folder = record_of("-user", "nobody", "--", "id", "-u", cwd="/")
+    result, _ = record_of("-user", "nobody", "--", "id", "-u", cwd="/")
     equal((result.returncode, result.stdout), (0, b"65534\n"), "who runs the command: " + result.stderr.decode())
-    shutil.rmtree(folder)
 
 
 @test
