@@ -32,6 +32,25 @@ static void add_ranges(struct name_ranges *ranges, Dwarf_Die *die, uint64_t valu
 	}
 }
 
+/* Whether a text that stands in .debug_info itself ends there: libdw does not look, unlike for those in
+ * tables of texts. The common file of several debug files is the system's. */
+static int is_ended(const struct dwarf_names *dwarf, const Dwarf_Attribute *attribute)
+{
+	const uint8_t *at = attribute->valp, *end = dwarf->info.base + dwarf->info.bytes;
+	if (attribute->form != DW_FORM_string || dwarf_cu_getdwarf(attribute->cu) != dwarf->dwarf)
+		return 1;
+	return at >= dwarf->info.base && at < end && memchr(at, 0, (size_t)(end - at));
+}
+
+const char *dwarf_text(const struct dwarf_names *dwarf, Dwarf_Die *die, unsigned name)
+{
+	Dwarf_Attribute attribute;
+	if (!dwarf_attr_integrate(die, name, &attribute) || !is_ended(dwarf, &attribute))
+		return NULL;
+	const char *text = dwarf_formstring(&attribute);
+	return text && *text ? text : NULL;
+}
+
 static int add_unit(struct dwarf_names *names, Dwarf_Die *die)
 {
 	if (names->unit_count == names->unit_capacity) {
@@ -49,20 +68,48 @@ static int add_unit(struct dwarf_names *names, Dwarf_Die *die)
 	return 0;
 }
 
+/* Not compressed: libdw has done that by now. ".zdebug_..." is how GNU's tools once compressed. */
+static struct span debug_section(Dwarf *dwarf, const char *name)
+{
+	char text[32];
+	GElf_Shdr header;
+	snprintf(text, sizeof text, ".debug_%s", name);
+	Elf_Scn *section = elf_section(dwarf_getelf(dwarf), text, &header);
+	if (!section) {
+		snprintf(text, sizeof text, ".zdebug_%s", name);
+		section = elf_section(dwarf_getelf(dwarf), text, &header);
+	}
+	return elf_section_bytes(section);
+}
+
 int dwarf_names_open(struct dwarf_names *names, Dwarf *dwarf)
 {
 	Dwarf_CU *unit = NULL;
 	Dwarf_Die die;
+	Dwarf_Attribute folder;
 	Dwarf_Half version;
 	uint8_t type;
+	struct span texts = debug_section(dwarf, "str"), line_texts = debug_section(dwarf, "line_str");
+	/* libdw before 0.189 reads on behind a table of texts whose last one is not ended. */
+	if ((texts.bytes && texts.base[texts.bytes - 1]) ||
+	    (line_texts.bytes && line_texts.base[line_texts.bytes - 1]))
+		return -1;
+	names->dwarf = dwarf;
+	names->info = debug_section(dwarf, "info");
 	while (dwarf_get_units(dwarf, unit, &unit, &version, &type, &die, NULL) == 0) {
-		if ((type == DW_UT_compile || type == DW_UT_skeleton) && add_unit(names, &die) < 0)
+		if (type != DW_UT_compile && type != DW_UT_skeleton)
+			continue;
+		/* libdw takes its length for the names of files. */
+		if (dwarf_attr(&die, DW_AT_comp_dir, &folder) && !is_ended(names, &folder))
+			continue;
+		if (add_unit(names, &die) < 0)
 			break;
 	}
-	if (names->unit_count == 0)
+	if (names->unit_count == 0) {
+		names->dwarf = NULL;
 		return -1;
+	}
 	name_ranges_sort(&names->unit_ranges);
-	names->dwarf = dwarf;
 	return 0;
 }
 
@@ -171,24 +218,15 @@ static void descend(struct chain *chain, Dwarf_Die *function, uint64_t address)
 	}
 }
 
-const char *dwarf_text(Dwarf_Die *die, unsigned name)
-{
-	Dwarf_Attribute attribute;
-	if (!dwarf_attr_integrate(die, name, &attribute))
-		return NULL;
-	const char *text = dwarf_formstring(&attribute);
-	return text && *text ? text : NULL;
-}
-
 /* What the function is called, and where it starts. */
 static void name_function(struct names *names, struct dwarf_names *dwarf, Dwarf_Die *die,
 			  struct name_line *line)
 {
-	const char *linkage_name = dwarf_text(die, DW_AT_linkage_name);
-	const char *name = dwarf_text(die, DW_AT_name);
+	const char *linkage_name = dwarf_text(dwarf, die, DW_AT_linkage_name);
+	const char *name = dwarf_text(dwarf, die, DW_AT_name);
 	int start_line = 0;
 	if (!linkage_name)
-		linkage_name = dwarf_text(die, DW_AT_MIPS_linkage_name);
+		linkage_name = dwarf_text(dwarf, die, DW_AT_MIPS_linkage_name);
 	if (linkage_name) {
 		names_function(names, linkage_name, line);
 		/* C's alias names need no demangling; what people call it is the name. */
@@ -240,10 +278,11 @@ static void normalize(char *path)
 }
 
 /* Relative to where the compiler ran, when that is a real folder and not a prefix made up for packages. */
-static const char *path_text(struct names *names, Dwarf_Die *unit_die, const char *path)
+static const char *path_text(struct names *names, struct dwarf_names *dwarf, Dwarf_Die *unit_die,
+			     const char *path)
 {
 	char text[NAMES_TEXT_BYTES_MAX];
-	const char *folder = *path == '/' ? NULL : dwarf_text(unit_die, DW_AT_comp_dir);
+	const char *folder = *path == '/' ? NULL : dwarf_text(dwarf, unit_die, DW_AT_comp_dir);
 	int used = folder && *folder == '/' ? snprintf(text, sizeof text, "%s/%s", folder, path)
 					    : snprintf(text, sizeof text, "%s", path);
 	if (used < 0 || (size_t)used >= sizeof text)
@@ -253,7 +292,8 @@ static const char *path_text(struct names *names, Dwarf_Die *unit_die, const cha
 }
 
 /* Where the inlined function is called, in the function around it. */
-static void place_call(struct names *names, Dwarf_Die *unit_die, Dwarf_Die *inlined, struct name_line *line)
+static void place_call(struct names *names, struct dwarf_names *dwarf, Dwarf_Die *unit_die,
+		       Dwarf_Die *inlined, struct name_line *line)
 {
 	Dwarf_Files *files;
 	size_t count;
@@ -263,16 +303,17 @@ static void place_call(struct names *names, Dwarf_Die *unit_die, Dwarf_Die *inli
 	if (dwarf_getsrcfiles(unit_die, &files, &count) == 0 && file < count)
 		path = dwarf_filesrc(files, file, NULL, NULL);
 	if (path)
-		line->file = path_text(names, unit_die, path);
+		line->file = path_text(names, dwarf, unit_die, path);
 }
 
-static int place_address(struct names *names, Dwarf_Die *unit_die, uint64_t address, struct name_line *line)
+static int place_address(struct names *names, struct dwarf_names *dwarf, Dwarf_Die *unit_die,
+			 uint64_t address, struct name_line *line)
 {
 	int number = 0;
 	Dwarf_Line *row = dwarf_getsrc_die(unit_die, address);
 	const char *path = row ? dwarf_linesrc(row, NULL, NULL) : NULL;
 	if (path)
-		line->file = path_text(names, unit_die, path);
+		line->file = path_text(names, dwarf, unit_die, path);
 	if (row && dwarf_lineno(row, &number) == 0 && number > 0)
 		line->line = (uint32_t)number;
 	return path != NULL;
@@ -286,7 +327,7 @@ size_t dwarf_names_find(struct names *names, struct dwarf_names *dwarf, uint64_t
 	if (!unit)
 		return 0;
 	lines[0] = (struct name_line){ .file = "" };
-	int placed = place_address(names, &unit_die, address, &lines[0]);
+	int placed = place_address(names, dwarf, &unit_die, address, &lines[0]);
 	const struct name_range *function = name_ranges_find(&unit->functions, address);
 	if (!function || !dwarf_offdie(dwarf->dwarf, function->value, &die))
 		return placed ? 1 : 0;
@@ -296,7 +337,7 @@ size_t dwarf_names_find(struct names *names, struct dwarf_names *dwarf, uint64_t
 		Dwarf_Die *at = &chain.dies[chain.count - 1 - i];
 		if (i) {
 			lines[i] = (struct name_line){ .file = "" };
-			place_call(names, &unit_die, at + 1, &lines[i]);
+			place_call(names, dwarf, &unit_die, at + 1, &lines[i]);
 		}
 		name_function(names, dwarf, at, &lines[i]);
 		if (!lines[i].name && (i + 1 < chain.count || chain.cut))

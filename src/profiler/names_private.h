@@ -49,7 +49,8 @@ struct dwarf_unit {
 };
 
 struct dwarf_names {
-	Dwarf *dwarf; /* NULL: none */
+	Dwarf *dwarf;	  /* NULL: none */
+	struct span info; /* .debug_info, not compressed */
 	struct dwarf_unit *units;
 	size_t unit_count, unit_capacity;
 	struct name_ranges unit_ranges; /* value: index in units */
@@ -143,7 +144,7 @@ void dwarf_scopes_close(struct dwarf_unit *unit);
 const char *dwarf_qualified_name(struct names *names, struct dwarf_names *dwarf, Dwarf_Die *die,
 				 const char *name);
 /* NULL: it has none. Looked for in what it is an instance of, too. */
-const char *dwarf_text(Dwarf_Die *die, unsigned attribute);
+const char *dwarf_text(const struct dwarf_names *dwarf, Dwarf_Die *die, unsigned attribute);
 /* Lines as far as known: 0 lines: nothing; the last one, which is the function that is there, may have a NULL
  * name. */
 size_t dwarf_names_find(struct names *names, struct dwarf_names *dwarf, uint64_t address,

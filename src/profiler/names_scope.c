@@ -139,7 +139,7 @@ static const char *scope_name(struct dwarf_names *dwarf, Dwarf_Off offset)
 	Dwarf_Die die;
 	if (!dwarf_offdie(dwarf->dwarf, offset, &die))
 		return NULL;
-	const char *name = dwarf_text(&die, DW_AT_name);
+	const char *name = dwarf_text(dwarf, &die, DW_AT_name);
 	return !name && dwarf_tag(&die) == DW_TAG_namespace ? "(anonymous namespace)" : name;
 }
 
