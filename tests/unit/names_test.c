@@ -342,6 +342,46 @@ static void supplementary_debug_file(void)
 	object_close(&object);
 }
 
+/* Overwrites the last byte of a section. */
+static void unend_section(const char *name, const char *section_name)
+{
+	char path[256];
+	path_of(name, path);
+	int fd = open(path, O_RDWR | O_CLOEXEC);
+	GE(fd, 0);
+	Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
+	size_t names_index, changed = 0;
+	EQ(elf_getshdrstrndx(elf, &names_index), 0);
+	for (Elf_Scn *section = NULL; (section = elf_nextscn(elf, section));) {
+		GElf_Shdr header;
+		NE(gelf_getshdr(section, &header), NULL);
+		if (strcmp(elf_strptr(elf, names_index, header.sh_name), section_name) == 0)
+			changed += pwrite(fd, "x", 1, (off_t)(header.sh_offset + header.sh_size - 1)) == 1;
+	}
+	elf_end(elf);
+	close(fd);
+	EQ(changed, 1);
+}
+
+/* Tables of texts whose last text has no end: libdw would read on behind them. */
+static void texts_without_end(void)
+{
+	static const char *const tables[] = { ".debug_str", ".debug_line_str" };
+	prepare();
+	shell("${CC:-cc} -O2 -gdwarf-5 chain.c -o chain5");
+	for (size_t i = 0; i < sizeof tables / sizeof *tables; i++) {
+		struct name_line lines[NAMES_LINES_MAX];
+		shell("cp chain5 endless && chmod 0666 endless");
+		unend_section("endless", tables[i]);
+		struct object object = object_open("endless");
+		struct names *names = names_create_with(folder);
+		EQ(names_of_object(names, &object, address_of("chain5", "point"), lines), 1);
+		EQ_TEXT(lines[0].name, "hot"); /* .symtab */
+		names_destroy(names);
+		object_close(&object);
+	}
+}
+
 /* Symbols without size name assembler code, up to the next symbol, but not a described function behind it. */
 static void assembler_without_sizes(void)
 {
@@ -549,6 +589,6 @@ static void vdso(void)
 
 TEST_MAIN(T(inlined_functions_with_their_lines), T(file_gone_and_replaced), T(file_cut_short),
 	  T(stripped_is_named_by_unwind_information), T(debug_file_by_build_id),
-	  T(debuginfod_only_when_asked_for), T(supplementary_debug_file), T(assembler_without_sizes),
-	  T(stubs_of_linkage_tables), T(functions_in_cplusplus), T(deep_inlining_is_cut_outside),
-	  T(no_file_at_all), T(vdso))
+	  T(debuginfod_only_when_asked_for), T(supplementary_debug_file), T(texts_without_end),
+	  T(assembler_without_sizes), T(stubs_of_linkage_tables), T(functions_in_cplusplus),
+	  T(deep_inlining_is_cut_outside), T(no_file_at_all), T(vdso))
