@@ -27,6 +27,7 @@
 #endif
 #define UNWIND_NONE 0xffffffffu
 #define UNWIND_BP_UNKNOWN UINT64_C(0xffffffffffffffff)
+#define UNWIND_NOWHERE UINT64_C(0xffffffffffffffff)
 #define UNWIND_STACK_SPAN (UINT64_C(1) << 20) /* how far from a frame its caller's frame pointer may be */
 #define UNWIND_RETURN_PROBES_MAX 16	      /* skipped at once: left by one longjmp(), or of one call */
 
@@ -170,6 +171,23 @@ static UNWIND_ALWAYS_INLINE int unwind_follow_return_probe(struct unwind_walk *w
 		return 0;
 	}
 	return -1;
+}
+
+/* Reads state->word. Callers are at higher addresses, so what follows is read, too, and asked for next. */
+static UNWIND_NOINLINE int unwind_read_word(struct unwind_walk *walk, uint64_t address)
+{
+	struct unwind_state *state = &walk->state;
+	uint64_t offset = address - state->window_at;
+	if (offset > sizeof state->window - 8 || offset % 8) {
+		if (unwind_read_user(state->window, sizeof state->window, address) < 0) {
+			state->window_at = UNWIND_NOWHERE; /* its end may not be there */
+			return unwind_read_user(&state->word, sizeof state->word, address) < 0 ? -1 : 0;
+		}
+		state->window_at = address;
+		offset = 0;
+	}
+	state->word = state->window[offset / 8 % UNWIND_WINDOW_WORDS];
+	return 0;
 }
 
 /* ---- Code without rows: search the stack for a return address ---- */
@@ -323,22 +341,25 @@ static UNWIND_ALWAYS_INLINE long unwind_signal_frame(struct unwind_walk *walk)
 static UNWIND_ALWAYS_INLINE long unwind_frame_pointer(struct unwind_walk *walk, int generated)
 {
 	struct unwind_state *state = &walk->state;
-	uint64_t words[2], bp = state->bp;
+	uint64_t bp = state->bp, caller_bp;
 	if (generated && (bp < state->sp || bp - state->sp > UNWIND_STACK_SPAN || bp % 8))
 		return unwind_end(walk, UNWIND_STOP_JIT);
 	if (bp == 0)
 		return unwind_end(walk, UNWIND_STOP_END);
-	if (unwind_read_user(words, sizeof words, bp) < 0)
+	if (unwind_read_word(walk, bp) < 0)
 		return unwind_end(walk, generated ? UNWIND_STOP_JIT : UNWIND_STOP_READ);
-	if (generated &&
-	    unwind_mapping_index(state->mappings_first, state->mappings_count, words[1] - 1) == UNWIND_NONE)
+	caller_bp = state->word;
+	if (unwind_read_word(walk, bp + 8) < 0)
+		return unwind_end(walk, generated ? UNWIND_STOP_JIT : UNWIND_STOP_READ);
+	if (generated && unwind_mapping_index(state->mappings_first, state->mappings_count,
+					      state->word - 1) == UNWIND_NONE)
 		return unwind_end(walk, UNWIND_STOP_JIT);
-	if (words[1] == 0)
+	if (state->word == 0)
 		return unwind_end(walk, UNWIND_STOP_END);
-	if (words[0] == bp)
+	if (caller_bp == bp)
 		return unwind_end(walk, UNWIND_STOP_STUCK);
-	state->bp = words[0];
-	state->pc = words[1];
+	state->bp = caller_bp;
+	state->pc = state->word;
 	state->sp = bp + 16;
 	state->exact = 0;
 	return 0;
@@ -378,9 +399,9 @@ static UNWIND_ALWAYS_INLINE int unwind_frame_address(struct unwind_walk *walk, c
 	}
 	base += (uint64_t)(int64_t)rule->cfa_offset;
 	if (rule->cfa == UNWIND_CFA_DEREF_BP || rule->cfa == UNWIND_CFA_DEREF_SP) {
-		if (unwind_read_user(&base, sizeof base, base) < 0)
+		if (unwind_read_word(walk, base) < 0)
 			return unwind_end(walk, UNWIND_STOP_READ), -1;
-		base += (uint64_t)(int64_t)rule->cfa_add;
+		base = state->word + (uint64_t)(int64_t)rule->cfa_add;
 	}
 	*ret_cfa = base;
 	return 0;
@@ -389,42 +410,39 @@ static UNWIND_ALWAYS_INLINE int unwind_frame_address(struct unwind_walk *walk, c
 static UNWIND_ALWAYS_INLINE long unwind_by_row(struct unwind_walk *walk, const struct unwind_rule *rule)
 {
 	struct unwind_state *state = &walk->state;
-	uint64_t cfa = 0, bp = state->bp, words[2] = { 0 };
+	uint64_t cfa = 0, bp = state->bp, pc;
 	if (unwind_frame_address(walk, rule, &cfa) < 0)
 		return 1;
 	/* A frame takes at least its return address, unless that is in a register. */
 	if (cfa < state->sp || (cfa == state->sp && !rule->return_in_register))
 		return unwind_end(walk, UNWIND_STOP_STUCK);
+	if (rule->bp == UNWIND_BP_UNDEFINED) {
+		bp = UNWIND_BP_UNKNOWN;
+	} else if (rule->bp != UNWIND_BP_SAME) {
+		uint64_t from = rule->bp == UNWIND_BP_AT_BP ? bp : cfa;
+		if (unwind_read_word(walk, from + (uint64_t)(int64_t)rule->bp_offset) < 0)
+			return unwind_end(walk, UNWIND_STOP_READ);
+		bp = state->word;
+	}
 	if (rule->return_in_register) {
 		uint32_t number = rule->return_in_register - 1u;
 		if (!state->exact || number >= UNWIND_REGISTERS)
 			return unwind_end(walk, UNWIND_STOP_UNSUPPORTED);
-		words[1] = walk->registers[number];
-	} else if (rule->bp == UNWIND_BP_AT_CFA && rule->bp_offset == -16) {
-		/* The usual places of both, one beside the other. */
-		if (unwind_read_user(words, sizeof words, cfa - 16) < 0)
+		pc = walk->registers[number];
+	} else {
+		if (unwind_read_word(walk, cfa - 8) < 0)
 			return unwind_end(walk, UNWIND_STOP_READ);
-		bp = words[0];
-	} else if (unwind_read_user(&words[1], sizeof words[1], cfa - 8) < 0) {
-		return unwind_end(walk, UNWIND_STOP_READ);
+		pc = state->word;
 	}
 	/* A register that calls may change, but assembler code that calls only its own does not change
 	 * (BoringSSL's AES-GCM): then there is a return address. */
 	if (rule->cfa == UNWIND_CFA_REGISTER && !state->exact &&
 	    (cfa - state->sp > UNWIND_STACK_SPAN ||
-	     !unwind_is_return_address(state->mappings_first, state->mappings_count, words[1])))
+	     !unwind_is_return_address(state->mappings_first, state->mappings_count, pc)))
 		return unwind_end(walk, UNWIND_STOP_UNSUPPORTED);
-	if (rule->bp == UNWIND_BP_UNDEFINED) {
-		bp = UNWIND_BP_UNKNOWN;
-	} else if (rule->bp == UNWIND_BP_AT_BP ||
-		   (rule->bp == UNWIND_BP_AT_CFA && (rule->bp_offset != -16 || rule->return_in_register))) {
-		uint64_t from = rule->bp == UNWIND_BP_AT_BP ? bp : cfa;
-		if (unwind_read_user(&bp, sizeof bp, from + (uint64_t)(int64_t)rule->bp_offset) < 0)
-			return unwind_end(walk, UNWIND_STOP_READ);
-	}
 	if (rule->bx_offset)
 		state->bx_at = rule->bx_offset == 1 ? 1 : cfa + (uint64_t)(int64_t)rule->bx_offset;
-	state->pc = words[1];
+	state->pc = pc;
 	state->sp = cfa;
 	state->bp = bp;
 	state->exact = 0;
@@ -551,6 +569,7 @@ static UNWIND_NOINLINE void unwind_stack(struct unwind_walk *walk, uint32_t tgid
 	state->sp = walk->registers[UNWIND_REGISTER_SP];
 	state->bp = walk->registers[UNWIND_REGISTER_BP];
 	state->bx_at = 0;
+	state->window_at = UNWIND_NOWHERE;
 	state->return_probe = UNWIND_RETURN_PROBE_NEWEST;
 	state->mapping_index = UNWIND_NONE;
 	state->exact = 1;

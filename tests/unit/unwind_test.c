@@ -591,9 +591,26 @@ static void reads_no_more_than_it_needs(void)
 	world.unreadable = world_sp() - 8; /* the page below sp may not be there yet */
 	world_walk(CODE + 0x110);
 	WALKED(UNWIND_STOP_END, CODE + 0x110, ROOT);
+	world.unreadable = world_sp() + 8; /* and the one above the stack's end neither */
+	world_walk(CODE + 0x110);
+	WALKED(UNWIND_STOP_END, CODE + 0x110, ROOT);
 	world.unreadable = world_sp();
 	world_walk(CODE + 0x110);
 	WALKED(UNWIND_STOP_READ, CODE + 0x110);
+}
+
+/* A read of user memory costs as much as all the rest of a frame: small frames share one. */
+static void reads_many_frames_at_once(void)
+{
+	world_reset();
+	world_row(0x100, SP_ROW(16));
+	root_add();
+	for (uint64_t i = 0; i < 100; i++)
+		world_store(world_sp() + 16 * i + 8, i < 99 ? CODE + 0x110 : ROOT);
+	world_walk(CODE + 0x110);
+	EQ(world.walk.stop, UNWIND_STOP_END);
+	EQ(world.walk.frame_count, 101);
+	LE(world.reads, 1 + 100 * 16 / (8 * UNWIND_WINDOW_WORDS));
 }
 
 static void ends_where_nothing_is_known(void)
@@ -706,5 +723,6 @@ TEST_MAIN(T(walks_by_stack_pointer), T(callers_are_searched_before_their_return_
 	  T(an_instruction_out_of_its_place_counts_where_it_belongs),
 	  T(walks_generated_code_by_plausible_frame_pointers),
 	  T(walks_by_frame_pointers_over_to_another_stack), T(deep_stacks_are_cut), T(frames_must_grow),
-	  T(reads_no_more_than_it_needs), T(ends_where_nothing_is_known), T(damaged_tables_end_the_walk),
-	  T(finds_rows_as_a_plain_loop_does), T(finds_mappings_as_a_plain_loop_does))
+	  T(reads_no_more_than_it_needs), T(reads_many_frames_at_once), T(ends_where_nothing_is_known),
+	  T(damaged_tables_end_the_walk), T(finds_rows_as_a_plain_loop_does),
+	  T(finds_mappings_as_a_plain_loop_does))
