@@ -28,7 +28,7 @@ typedef __s64 int64_t;
 #define MAPPING_SEARCH_STEPS_MAX 12 /* halvings: 4096 executable mappings in one process */
 #define UNWIND_SCAN_WORDS_MAX                                                                                \
 	256 /* how far up a stack without unwind rows is searched for a return address */
-#define UNWIND_WINDOW_WORDS 32 /* of the stack, read at once: a read costs as much as half a frame, whatever its size */
+#define UNWIND_WINDOW_WORDS 32 /* of the stack, read at once: a read costs half a frame, whatever its size */
 #define UNWIND_SCAN_CHUNK_WORDS 8 /* read at once; a multiple of it is UNWIND_SCAN_WORDS_MAX */
 #define STAGE_SLOTS_MAX 64	  /* one per worker; as many as a collector has streams at most */
 #define COMM_BYTES 16		  /* TASK_COMM_LEN of the kernel */
