@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -174,6 +175,9 @@ static __attribute__((noreturn)) void child_run(int go_fd, int error_fd, char **
 		signal(SIGPIPE, SIG_DFL);
 		signal(SIGXFSZ, SIG_DFL);
 		sigprocmask(SIG_SETMASK, &none, NULL);
+		/* The profiler stops the command for a moment at each new piece of code: if the recorder is killed
+		 * just then, the command goes on. */
+		prctl(PR_SET_PDEATHSIG, SIGCONT);
 		execvp(command[0], command);
 		code = -errno;
 	}

@@ -100,7 +100,8 @@ static void comment_heap(struct writer *writer)
 	uint64_t rate_bytes = profiler->options.heap_rate_bytes;
 	writer_comment(writer, "akamai-prof " AKAMAI_PROF_VERSION);
 	if (rate_bytes <= 1)
-		writer_comment(writer, "heap: exact, every allocation since the start");
+		writer_comment(writer, "heap: exact, every allocation since the start%s",
+			       profiler->heap_given_up ? " until tracking ended" : "");
 	else
 		writer_comment(writer, "heap: sampled, mean distance %" PRIu64 " bytes", rate_bytes);
 	writer_comment(writer, "allocators: %s",

@@ -277,6 +277,8 @@ void writer_comment_stacks(struct writer *writer)
 			       ? 100.0 * (double)summary.user_stacks_complete / (double)summary.user_stacks
 			       : 100.0,
 		       summary.user_stacks_scanned, stops);
+	if (names_kernel_note(writer->profiler->names))
+		writer_comment(writer, "%s", names_kernel_note(writer->profiler->names));
 	writer_comment(writer, "lost: samples=%" PRIu64 " rows=%" PRIu64, summary.samples_lost,
 		       writer->profiler->rows.rows_dropped);
 }
