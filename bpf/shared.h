@@ -28,7 +28,8 @@ typedef __s64 int64_t;
 #define MAPPING_SEARCH_STEPS_MAX 12 /* halvings: 4096 executable mappings in one process */
 #define UNWIND_SCAN_WORDS_MAX                                                                                \
 	256 /* how far up a stack without unwind rows is searched for a return address */
-#define UNWIND_WINDOW_WORDS 32 /* of the stack, read at once: a read costs half a frame, whatever its size */
+/* Of the stack, read at once: a read costs half a frame, whatever its size. */
+#define UNWIND_WINDOW_WORDS 32
 #define UNWIND_SCAN_CHUNK_WORDS 8 /* read at once; a multiple of it is UNWIND_SCAN_WORDS_MAX */
 #define STAGE_SLOTS_MAX 64	  /* one per worker; as many as a collector has streams at most */
 #define COMM_BYTES 16		  /* TASK_COMM_LEN of the kernel */
@@ -130,16 +131,16 @@ struct unwind_state {
 	struct unwind_mapping mapping; /* of the frame before: most callers are in the same one */
 	uint32_t mapping_index;	       /* ~0: `mapping` is nothing yet */
 	uint32_t mappings_first, mappings_count;
-	uint32_t exact; /* innermost or interrupted: pc is where it executes, registers are known */
-	uint64_t word;		       /* read last */
-	uint64_t window_at;	       /* where `window` is from; ~0: nowhere */
+	uint32_t exact;	    /* innermost or interrupted: pc is where it executes, registers are known */
+	uint64_t word;	    /* read last */
+	uint64_t window_at; /* where `window` is from; ~0: nowhere */
 	uint64_t window[UNWIND_WINDOW_WORDS];
 	uint64_t code_start, code_end; /* all mappings of the process are in between */
 	uint64_t scan_address;	       /* of the next words */
 	uint64_t scan_found;	       /* return address, 0: none yet */
 	uint64_t scan_second;	       /* one in code without rows itself, 0: none; and where it is */
 	uint64_t scan_second_address;
-	uint64_t scan_bp;	       /* a word that may be a saved frame pointer; 0: none */
+	uint64_t scan_bp; /* a word that may be a saved frame pointer; 0: none */
 	uint64_t scan_words[UNWIND_SCAN_CHUNK_WORDS];
 };
 

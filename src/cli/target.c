@@ -175,8 +175,8 @@ static __attribute__((noreturn)) void child_run(int go_fd, int error_fd, char **
 		signal(SIGPIPE, SIG_DFL);
 		signal(SIGXFSZ, SIG_DFL);
 		sigprocmask(SIG_SETMASK, &none, NULL);
-		/* The profiler stops the command for a moment at each new piece of code: if the recorder is killed
-		 * just then, the command goes on. */
+		/* The profiler stops the command for a moment at each new piece of code: if the recorder is
+		 * killed just then, the command goes on. */
 		prctl(PR_SET_PDEATHSIG, SIGCONT);
 		execvp(command[0], command);
 		code = -errno;

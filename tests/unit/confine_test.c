@@ -271,7 +271,8 @@ static void *thread_wait(void *descriptor)
 	return (void *)(intptr_t)read(*(int *)descriptor, &byte, 1);
 }
 
-/* A thread that was joined is in /proc for another moment: the kernel wakes who joins before it takes it off. */
+/* A thread that was joined is in /proc for another moment: the kernel wakes who joins before it takes it
+ * off. */
 static void wait_until_alone(void)
 {
 	char status[4096];
