@@ -42,6 +42,9 @@ struct {
 	__type(value, struct heap_total);
 } heap_sites SEC(".maps");
 
+/* 1: called at the return; a function of the kernel, not a helper. */
+extern _Bool bpf_session_is_return(void) __ksym __weak;
+
 static __always_inline uint64_t heap_draw(uint64_t rate_bytes)
 {
 	uint32_t draw = heap_draws[bpf_get_prandom_u32() & (HEAP_DRAWS - 1)];
@@ -129,25 +132,27 @@ static __always_inline int heap_forget(uint64_t address, uint32_t tgid, struct h
 	return 1;
 }
 
-SEC("uprobe")
-int on_allocator_entry(struct pt_regs *context)
+/* A call begins. Returns 1 when nobody needs to know how it ends: it is not sampled, and no call can be
+ * inside it that would have to know that. */
+static __always_inline int allocator_entry(struct pt_regs *context, int can_skip)
 {
 	const struct profiler_control *control = control_of();
 	uint32_t tgid = bpf_get_current_pid_tgid() >> 32;
-	uint32_t allocator = (uint32_t)bpf_get_attach_cookie(context);
+	uint32_t cookie = (uint32_t)bpf_get_attach_cookie(context);
+	uint32_t allocator = cookie & HEAP_COOKIE_ALLOCATOR;
 	if (!control || !control->heap_on || !is_target(tgid))
-		return 0;
+		return 1;
 	count(COUNTER_HEAP_HITS);
 	struct heap_task *task = bpf_task_storage_get(&heap_tasks, bpf_get_current_task_btf(), 0,
 						      BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!task) {
 		count(COUNTER_STORAGE_FULL);
-		return 0;
+		return 1;
 	}
 	uint64_t sp = PT_REGS_SP(context);
 	heap_drop_left(task, sp, allocator);
 	if (task->depth >= HEAP_DEPTH_MAX)
-		return 0;
+		return 1;
 	struct heap_call *call = &task->calls[task->depth & (HEAP_DEPTH_MAX - 1)];
 	call->sp = sp;
 	call->allocator = allocator;
@@ -159,13 +164,15 @@ int on_allocator_entry(struct pt_regs *context)
 		call->sampled = task->calls[(task->depth - 1) & (HEAP_DEPTH_MAX - 1)].sampled;
 	else
 		call->sampled = (uint32_t)heap_is_sampled(task, call->bytes, control->heap_rate_bytes);
-	task->depth++;
 	int resizes = allocator == HEAP_REALLOC || allocator == HEAP_REALLOCARRAY;
 	if (resizes && call->argument) {
 		call->has_old = (uint32_t)heap_forget(call->argument, tgid, &call->old);
 		if (call->has_old)
 			count(COUNTER_HEAP_FREES);
 	}
+	if (can_skip && cookie & HEAP_COOKIE_LEAF && !call->sampled && !call->has_old)
+		return 1;
+	task->depth++;
 	return 0;
 }
 
@@ -255,16 +262,16 @@ static __always_inline uint64_t heap_result(struct pt_regs *context, const struc
 	return address;
 }
 
-SEC("uretprobe")
-int on_allocator_return(struct pt_regs *context)
+static __always_inline int allocator_return(struct pt_regs *context)
 {
 	const struct profiler_control *control = control_of();
 	uint32_t tgid = bpf_get_current_pid_tgid() >> 32;
 	if (!control || !control->heap_on || !is_target(tgid))
 		return 0;
 	count(COUNTER_HEAP_RETURNS);
+	uint32_t cookie = (uint32_t)bpf_get_attach_cookie(context);
 	struct heap_task *task = bpf_task_storage_get(&heap_tasks, bpf_get_current_task_btf(), 0, 0);
-	struct heap_call *call = task ? heap_pop(task, (uint32_t)bpf_get_attach_cookie(context)) : 0;
+	struct heap_call *call = task ? heap_pop(task, cookie & HEAP_COOKIE_ALLOCATOR) : 0;
 	if (!call) {
 		count(COUNTER_HEAP_NO_ENTRY);
 		return 0;
@@ -290,6 +297,29 @@ int on_allocator_return(struct pt_regs *context)
 	heap_add_total(&block.site, block.bytes, control->heap_rate_bytes);
 	heap_remember(address, tgid, &block);
 	return 0;
+}
+
+SEC("uprobe")
+int on_allocator_entry(struct pt_regs *context)
+{
+	allocator_entry(context, 0);
+	return 0;
+}
+
+SEC("uretprobe")
+int on_allocator_return(struct pt_regs *context)
+{
+	return allocator_return(context);
+}
+
+/* Both in one, where the kernel asks at the entry whether the return is wanted (session links, Linux 6.13): a
+ * call that is not sampled then costs half. */
+SEC("uprobe")
+int on_allocator(struct pt_regs *context)
+{
+	if (bpf_session_is_return())
+		return allocator_return(context);
+	return allocator_entry(context, 1);
 }
 
 SEC("uprobe")

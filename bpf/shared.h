@@ -232,6 +232,11 @@ enum heap_allocator {
 	HEAP_ALLOCATOR_COUNT,
 };
 
+/* What a probe of an allocator is told: enum heap_allocator, and whether it never calls another probed
+ * function. */
+#define HEAP_COOKIE_ALLOCATOR 0xff
+#define HEAP_COOKIE_LEAF 0x100
+
 struct heap_total {
 	uint64_t objects; /* recorded */
 	uint64_t bytes;

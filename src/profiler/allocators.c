@@ -139,6 +139,13 @@ static void allocator_describe(struct profiler *profiler, const char *path, cons
 			 used ? "; " : "", text);
 }
 
+/* Of glibc's functions these two never call another one by the name that is probed; realloc(NULL) and
+ * memalign() do, and musl's calloc(). */
+static int is_leaf(enum heap_allocator allocator)
+{
+	return allocator == HEAP_MALLOC || allocator == HEAP_CALLOC;
+}
+
 static void allocator_attach(struct profiler *profiler, pid_t pid, int fd, const char *path)
 {
 	struct site sites[FUNCTION_COUNT];
@@ -146,6 +153,7 @@ static void allocator_attach(struct profiler *profiler, pid_t pid, int fd, const
 	uint64_t offsets[FUNCTION_COUNT], cookies[FUNCTION_COUNT];
 	if (!sites_find(fd, sites))
 		return;
+	int glibc = strstr(path, "/libc.so.6") != NULL;
 	/* The kernel takes the file behind the descriptor, whatever lies under its name by now. */
 	snprintf(descriptor, sizeof descriptor, "/proc/self/fd/%d", fd);
 	struct probe_target calls = {
@@ -155,7 +163,8 @@ static void allocator_attach(struct profiler *profiler, pid_t pid, int fd, const
 		if (!site_is_usable(sites, i))
 			continue;
 		offsets[calls.count] = sites[i].offset;
-		cookies[calls.count++] = functions[i].allocator;
+		cookies[calls.count++] = functions[i].allocator |
+					 (glibc && is_leaf(functions[i].allocator) ? HEAP_COOKIE_LEAF : 0);
 	}
 	uint64_t free_cookie = HEAP_FREE;
 	struct probe_target frees = { .pid = pid,
@@ -163,12 +172,10 @@ static void allocator_attach(struct profiler *profiler, pid_t pid, int fd, const
 				      .offsets = &sites[FUNCTION_COUNT - 1].offset,
 				      .cookies = &free_cookie,
 				      .count = 1 };
-	/* What is seen to be made is then seen to be freed, what is seen to begin to end. */
-	int code = probes_set(profiler, "on_free", &frees, 0);
+	/* Free first: what is seen to be made is then seen to be freed. */
+	int code = probes_set_free(profiler, &frees);
 	if (!code)
-		code = probes_set(profiler, "on_allocator_return", &calls, 1);
-	if (!code)
-		code = probes_set(profiler, "on_allocator_entry", &calls, 0);
+		code = probes_set_calls(profiler, &calls);
 	if (!code)
 		allocator_describe(profiler, path, sites);
 	else if (code != -ESRCH)

@@ -109,8 +109,8 @@ struct profiler {
 	struct heap_snapshot snapshots[PROFILER_SNAPSHOTS_MAX];
 	size_t snapshot_count;
 	char allocators[512]; /* what is probed, for a person */
-	int by_function; /* system calls are followed one by one, not all */
-	int multi; /* the kernel sets many probes at once */
+	int by_function;      /* system calls are followed one by one, not all */
+	int multi;	      /* the kernel sets many probes at once */
 	int heap_given_up, heap_was_tracked;
 	int64_t heap_given_up_ns; /* since attach */
 	int64_t budget_at_ns;
@@ -199,9 +199,9 @@ struct probe_target {
 };
 /* Before loading: decides how probes are set. */
 void probes_prepare(struct profiler *profiler);
-/* 0, or -errno. */
-int probes_set(struct profiler *profiler, const char *program, const struct probe_target *target,
-	       int is_return);
+/* Entry of free(); entry and return of the functions that allocate. 0, or -errno. */
+int probes_set_free(struct profiler *profiler, const struct probe_target *target);
+int probes_set_calls(struct profiler *profiler, const struct probe_target *target);
 
 /* site.c: where in a function's first bytes a probe is cheap */
 /* Offset of the first instruction that the kernel emulates (push, jump, call, nop) and that is reached with
