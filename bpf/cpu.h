@@ -14,9 +14,10 @@ struct {
 	__type(value, uint64_t);
 } run_times SEC(".maps");
 
-enum {
-	RUN_TIME_MAX_NS = 1000 * 1000 * 1000
-}; /* a sample that would stand for more follows a pause of sampling */
+/* A sample that would stand for more follows a pause of sampling; at 1 Hz one stands for a second. */
+#define RUN_TIME_MAX_NS (5000 * 1000 * 1000ULL)
+#define RUN_TIME_FIRST_NS                                                                                    \
+	(50 * 1000 * 1000ULL) /* a thread that has run less has most likely begun meanwhile */
 
 /* Nanoseconds that this sample stands for. The CPU clock's period is exactly that. For cycles, whose period
  * the kernel adapts to reach the frequency, it is what the task has run since its last sample. */
@@ -28,7 +29,7 @@ static __always_inline uint64_t cpu_weight_ns(struct bpf_perf_event_data *contex
 	uint32_t tid = (uint32_t)task->pid;
 	uint64_t run_ns = ((struct task_struct___life *)task)->se.sum_exec_runtime;
 	uint64_t *before_ns = bpf_map_lookup_elem(&run_times, &tid);
-	uint64_t weight_ns = before_ns ? run_ns - *before_ns : 0;
+	uint64_t weight_ns = before_ns ? run_ns - *before_ns : run_ns < RUN_TIME_FIRST_NS ? run_ns : 0;
 	bpf_map_update_elem(&run_times, &tid, &run_ns, BPF_ANY);
 	return weight_ns < RUN_TIME_MAX_NS ? weight_ns : 0;
 }

@@ -165,13 +165,13 @@ static __always_inline int allocator_entry(struct pt_regs *context, int can_skip
 	else
 		call->sampled = (uint32_t)heap_is_sampled(task, call->bytes, control->heap_rate_bytes);
 	int resizes = allocator == HEAP_REALLOC || allocator == HEAP_REALLOCARRAY;
-	if (resizes && call->argument) {
+	if (resizes && call->argument)
 		call->has_old = (uint32_t)heap_forget(call->argument, tgid, &call->old);
-		if (call->has_old)
-			count(COUNTER_HEAP_FREES);
-	}
-	if (can_skip && cookie & HEAP_COOKIE_LEAF && !call->sampled && !call->has_old)
+	if (can_skip && cookie & HEAP_COOKIE_LEAF && !call->sampled && !call->has_old) {
+		task->skipped_sp = sp;
+		bpf_probe_read_user(&task->skipped_return, sizeof task->skipped_return, (const void *)sp);
 		return 1;
+	}
 	task->depth++;
 	return 0;
 }
@@ -281,8 +281,12 @@ static __always_inline int allocator_return(struct pt_regs *context)
 		/* A failed realloc leaves the old block as it was; one to no bytes has freed it. */
 		if (call->has_old && call->bytes)
 			heap_remember(call->argument, tgid, &call->old);
+		else if (call->has_old)
+			count(COUNTER_HEAP_FREES);
 		return 0;
 	}
+	if (call->has_old)
+		count(COUNTER_HEAP_FREES);
 	int counted = address == call->inner;
 	if (task->depth)
 		task->calls[(task->depth - 1) & (HEAP_DEPTH_MAX - 1)].inner = address;

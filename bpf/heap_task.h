@@ -24,6 +24,9 @@ struct heap_task {
 	uint64_t left_bytes; /* until the next sample; 0: not drawn yet */
 	uint32_t depth;
 	uint32_t spare;
+	uint64_t
+		skipped_sp; /* where the return address of the last call is that nobody waits for; and that */
+	uint64_t skipped_return;
 	struct heap_call calls[HEAP_DEPTH_MAX];
 	struct unwind_walk walk;
 	struct heap_stack stack;

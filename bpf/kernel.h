@@ -18,21 +18,10 @@
 
 #include "bpf/unwind.h"
 
-#define KERNEL_PF_EXITING 0x00000004 /* task_struct.flags, include/linux/sched.h */
-#define KERNEL_PF_KTHREAD 0x00200000
-#define KERNEL_TASK_RUNNING 0 /* task_struct.__state: runnable; anything else sleeps */
+#define KERNEL_PF_KTHREAD 0x00200000 /* task_struct.flags, include/linux/sched.h */
+#define KERNEL_TASK_RUNNING 0	     /* task_struct.__state: runnable; anything else sleeps */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
-
-struct thread_struct {
-#if defined(__TARGET_ARCH_x86)
-	unsigned long fsbase; /* where thread-local storage is */
-#elif defined(__TARGET_ARCH_arm64)
-	struct {
-		unsigned long tp_value;
-	} uw;
-#endif
-};
 
 /* A call whose return address was replaced by the trampoline's. */
 struct return_instance {
@@ -46,25 +35,17 @@ struct uprobe_task {
 	unsigned long vaddr; /* of the instruction that is executed out of its place */
 };
 
-struct mm_struct {
-	unsigned long start_stack;
-	unsigned long start_brk;
-	unsigned long brk;
-	unsigned long total_vm; /* pages */
-};
+struct mm_struct;
 
 struct task_struct {
 	unsigned int __state;
 	unsigned int flags;
-	int exit_state;
-	int pid;  /* the thread */
-	int tgid; /* the process */
+	int exit_state; /* not 0: it has ended, and waits for its parent to notice */
+	int pid;	/* the thread */
+	int tgid;	/* the process */
 	char comm[COMM_BYTES];
 	struct mm_struct *mm; /* NULL: a kernel thread, or exited */
-	struct task_struct *group_leader;
-	struct task_struct *real_parent;
 	struct uprobe_task *utask;
-	struct thread_struct thread;
 };
 
 #pragma clang attribute pop
@@ -126,12 +107,6 @@ static UNWIND_ALWAYS_INLINE void unwind_fill_user_registers(struct pt_regs *regs
 	walk->registers[15] = regs->r15;
 	walk->registers[16] = regs->rip;
 }
-
-/* Whether these are registers of user mode: the two low bits of cs are the privilege level. */
-static UNWIND_ALWAYS_INLINE int kernel_in_user_mode(struct pt_regs *regs)
-{
-	return (regs->cs & 3) != 0;
-}
 #elif defined(__TARGET_ARCH_arm64)
 static UNWIND_ALWAYS_INLINE void unwind_fill_user_registers(struct pt_regs *regs, struct unwind_walk *walk)
 {
@@ -140,33 +115,6 @@ static UNWIND_ALWAYS_INLINE void unwind_fill_user_registers(struct pt_regs *regs
 	walk->registers[UNWIND_REGISTER_SP] = user->sp;
 	walk->registers[UNWIND_REGISTER_PC] = user->pc;
 }
-
-/* PSTATE's mode bits: EL0 is 0. */
-static UNWIND_ALWAYS_INLINE int kernel_in_user_mode(struct pt_regs *regs)
-{
-	return (((struct user_pt_regs *)(void *)regs)->pstate & 15) == 0;
-}
 #endif
-
-/* As the current task entered the kernel. 0, or -1 for a kernel thread. A function of its own: inlined, its
- * loads would be merged with those from another kind of pointer, which the verifier does not allow. */
-static UNWIND_NOINLINE int kernel_fill_entry_registers(struct unwind_walk *walk)
-{
-	struct task_struct *task = bpf_get_current_task_btf();
-	if (!task->mm || (task->flags & KERNEL_PF_KTHREAD))
-		return -1;
-	unwind_fill_user_registers((struct pt_regs *)bpf_task_pt_regs(task), walk);
-	return 0;
-}
-
-/* The registers of user space of the current task wherever it is now: `regs` when those are of user mode,
- * else (or when NULL) as it entered the kernel. 0, or -1 for a kernel thread. */
-static UNWIND_ALWAYS_INLINE int unwind_fill_current(struct pt_regs *regs, struct unwind_walk *walk)
-{
-	if (!regs || !kernel_in_user_mode(regs))
-		return kernel_fill_entry_registers(walk);
-	unwind_fill_user_registers(regs, walk);
-	return 0;
-}
 
 #endif

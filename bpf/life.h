@@ -6,15 +6,21 @@
 #ifndef BPF_LIFE_H
 #define BPF_LIFE_H
 
-enum { SIGNAL_STOP = 19 }; /* SIGSTOP on x86 and arm64 */
+enum { SIGNAL_CONTINUE = 18, SIGNAL_STOP = 19 }; /* on x86 and arm64 */
 
 /* A program that was started to be recorded waits until user space has read what it has mapped: what it does
- * next is seen with its stacks. User space sends SIGCONT, and has been told already. */
-static __always_inline void stop_until_read(uint32_t tgid)
+ * next is seen with its stacks. It stops on its way out of the kernel; user space sends SIGCONT when it has
+ * read the record, which must not be before this, so the record comes after. */
+static __always_inline int stop_until_read(uint32_t tgid)
 {
 	const struct profiler_control *control = control_of();
-	if (control && control->stop_tgid == tgid)
-		bpf_send_signal(SIGNAL_STOP);
+	return control && control->stop_tgid == tgid && bpf_send_signal(SIGNAL_STOP) == 0;
+}
+
+/* The record was lost: nobody would let it go on. */
+static __always_inline void stop_no_more(void)
+{
+	bpf_send_signal(SIGNAL_CONTINUE);
 }
 
 /* From tracepoints that run with preemption off. 0, or -1: lost. */
@@ -58,8 +64,9 @@ int BPF_PROG(on_exec, struct task_struct *task)
 		return 0;
 	(*epoch)++; /* its blocks and addresses are gone */
 	bpf_map_delete_elem(&processes, &tgid);
-	if (tell(RECORD_EXEC, tgid, (uint32_t)task->pid) == 0)
-		stop_until_read(tgid);
+	int stops = stop_until_read(tgid);
+	if (tell(RECORD_EXEC, tgid, (uint32_t)task->pid) < 0 && stops)
+		stop_no_more();
 	return 0;
 }
 
@@ -75,32 +82,54 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	return 0;
 }
 
-static __always_inline void tell_memory(struct task_struct *task, enum record_kind kind, uint64_t address,
-					uint64_t bytes)
+/* Whether the task's system call comes from inside an allocator: of a call that is followed its place on the
+ * stack tells, of one that is not (it was not sampled) its return address is still there. */
+static __always_inline int is_in_allocator(const struct heap_task *state, struct task_struct *task)
+{
+	uint64_t sp = PT_REGS_SP((struct pt_regs *)bpf_task_pt_regs(task));
+	uint64_t return_address = 0;
+	if (state->depth && sp < state->calls[(state->depth - 1) & (HEAP_DEPTH_MAX - 1)].sp)
+		return 1;
+	if (sp >= state->skipped_sp ||
+	    bpf_probe_read_user(&return_address, sizeof return_address, (const void *)state->skipped_sp) < 0)
+		return 0;
+	return return_address == state->skipped_return;
+}
+
+/* From programs that can be preempted. 0, or -1: lost. */
+static __always_inline int tell_memory(struct task_struct *task, enum record_kind kind, uint64_t address,
+				       uint64_t bytes)
 {
 	struct heap_task *state = bpf_task_storage_get(&heap_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!state) {
 		count(COUNTER_STORAGE_FULL);
-		return;
+		return -1;
 	}
 	struct record *record = &state->call.record;
 	record_begin(record, kind, bpf_ktime_get_ns());
 	record->address = address;
 	record->weight = bytes;
 	/* What an allocator maps is for blocks that are counted one by one. */
-	record->count = state->depth > 0;
+	const struct profiler_control *control = control_of();
+	record->count = control && control->heap_on && is_in_allocator(state, task);
 	if (kind == RECORD_MAP || kind == RECORD_BRK)
 		record_user_stack(&state->call, task);
-	if (record_emit(record, kind == RECORD_MAPPINGS) == 0 && kind == RECORD_MAPPINGS)
-		stop_until_read(record->tgid);
+	return record_emit(record, kind == RECORD_MAPPINGS);
+}
+
+/* New code: its rows must be there before it is sampled. */
+static __always_inline void tell_code(struct task_struct *task)
+{
+	int stops = stop_until_read((uint32_t)task->tgid);
+	if (tell_memory(task, RECORD_MAPPINGS, 0, 0) < 0 && stops)
+		stop_no_more();
 }
 
 static __always_inline void on_mmap(struct task_struct *task, struct pt_regs *registers, long result,
 				    int memory_on)
 {
-	/* New code: its rows must be there before it is sampled. */
 	if (call_argument(registers, 2) & PROTECTION_EXECUTE)
-		tell_memory(task, RECORD_MAPPINGS, 0, 0);
+		tell_code(task);
 	if (memory_on)
 		tell_memory(task, RECORD_MAP, (uint64_t)result, call_argument(registers, 1));
 }

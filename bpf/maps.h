@@ -103,12 +103,13 @@ struct {
 	__type(value, uint64_t);
 } requests SEC(".maps");
 
+/* Of the CPU, and yet added at once: probes of user space can be preempted half way. */
 static __always_inline void count(enum counter which)
 {
 	uint32_t key = which;
 	uint64_t *value = bpf_map_lookup_elem(&counters, &key);
 	if (value)
-		(*value)++;
+		__sync_fetch_and_add(value, 1);
 }
 
 static __always_inline const struct profiler_control *control_of(void)

@@ -215,7 +215,7 @@ int on_window_begin(struct bpf_iter__task *context)
 	const struct profiler_control *control = control_of();
 	if (!task || !control || !control->off_cpu_rate_ns || !is_target((uint32_t)task->tgid))
 		return 0;
-	if (((struct task_struct___life *)task)->on_cpu)
+	if (((struct task_struct___life *)task)->on_cpu || task->exit_state)
 		return 0;
 	struct switch_task *state =
 		bpf_task_storage_get(&switch_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
@@ -240,7 +240,7 @@ int on_window_end(struct bpf_iter__task *context)
 	if (!task || !control || !control->off_cpu_rate_ns || !is_target((uint32_t)task->tgid))
 		return 0;
 	struct switch_task *state = bpf_task_storage_get(&switch_tasks, task, 0, 0);
-	if (!state || !state->out_ns)
+	if (!state || !state->out_ns || task->exit_state)
 		return 0;
 	switch_account(state, bpf_ktime_get_ns(), control->off_cpu_rate_ns);
 	state->out_ns = state->wake_ns = 0;

@@ -24,7 +24,6 @@ struct ring_buffer;
 struct profiler_bpf; /* the skeleton; only load.c and attach.c look inside */
 
 /* Limits, each with its reason. */
-#define PROFILER_PROCESSES_MAX 4096 /* as bpf/maps.h: followed at a time */
 #define PROFILER_MAPPINGS_MAX 65536 /* of all processes together; Chromium has 300 a process */
 #define PROFILER_ROWS_MAX (1 << 22) /* unwind rows of all objects: 32 MB; libLLVM has 0.95 M */
 #define PROFILER_RULES_MAX (1 << 15)
@@ -93,7 +92,6 @@ struct profiler {
 	struct process *processes;
 	size_t process_count, processes_max;
 	pid_t main_pid;
-	uint32_t main_generation;
 
 	struct links links, heap_links; /* heap_links: allocator probes, which the budget may end */
 	struct bpf_link *switch_link, *wakeup_link;
