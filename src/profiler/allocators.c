@@ -217,7 +217,7 @@ void allocators_probe_starting(struct profiler *profiler, struct process *proces
 	struct process own = { .pid = getpid() };
 	if (!profiler->options.heap_rate_bytes || process_read_mappings(profiler, &own) < 0)
 		return;
-	const struct mapping_set *set = mapping_set_at(profiler, own.generation);
+	const struct mapping_set *set = mapping_sets_at(&profiler->sets, own.generation);
 	for (uint32_t i = 0; i < set->count; i++) {
 		const struct unwind_mapping *mapping = &set->mappings[i];
 		if (mapping->kind == MAPPING_OBJECT &&
@@ -228,7 +228,7 @@ void allocators_probe_starting(struct profiler *profiler, struct process *proces
 
 void allocators_probe(struct profiler *profiler, struct process *process)
 {
-	const struct mapping_set *set = mapping_set_at(profiler, process->generation);
+	const struct mapping_set *set = mapping_sets_at(&profiler->sets, process->generation);
 	if (!profiler->options.heap_rate_bytes || profiler->heap_given_up)
 		return;
 	for (uint32_t i = 0; set && i < set->count; i++)

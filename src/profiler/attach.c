@@ -21,10 +21,10 @@
 #define CALL_PREFIX "__arm64_sys_"
 #endif
 
-void links_keep(struct links *links, struct bpf_link *link, int fd)
+void links_keep(struct links *links, struct bpf_link *link, int fd, pid_t pid)
 {
 	links->items = memory_grow(links->items, &links->max, links->count, sizeof *links->items);
-	links->items[links->count++] = (struct held){ .link = link, .fd = fd };
+	links->items[links->count++] = (struct held){ .link = link, .fd = fd, .pid = pid };
 }
 
 /* Every release waits until no CPU can be in the program any more, tens of milliseconds each; waits that
@@ -58,9 +58,56 @@ void links_release(struct links *links)
 	*links = (struct links){ 0 };
 }
 
+void links_end(struct profiler *profiler, pid_t pid)
+{
+	struct links *links = &profiler->heap_links;
+	for (size_t i = 0; i < links->count;) {
+		if (links->items[i].pid != pid) {
+			i++;
+			continue;
+		}
+		links_keep(&profiler->ended_links, links->items[i].link, links->items[i].fd, pid);
+		links->items[i] = links->items[--links->count];
+	}
+}
+
+/* Waited for together, so not one by one. */
+#define REAP_LINKS 64
+
+static void *reap(void *context)
+{
+	struct profiler *profiler = context;
+	links_release(&profiler->reaped_links);
+	__atomic_store_n(&profiler->reaped, 1, __ATOMIC_RELEASE);
+	return NULL;
+}
+
+static void reap_join(struct profiler *profiler)
+{
+	if (profiler->reaping)
+		pthread_join(profiler->reap_thread, NULL);
+	profiler->reaping = 0;
+}
+
+void links_reap(struct profiler *profiler)
+{
+	if (profiler->ended_links.count < REAP_LINKS ||
+	    (profiler->reaping && !__atomic_load_n(&profiler->reaped, __ATOMIC_ACQUIRE)))
+		return;
+	reap_join(profiler);
+	profiler->reaped_links = profiler->ended_links;
+	profiler->ended_links = (struct links){ 0 };
+	profiler->reaped = 0;
+	profiler->reaping = pthread_create(&profiler->reap_thread, NULL, reap, profiler) == 0;
+	if (!profiler->reaping)
+		links_release(&profiler->reaped_links);
+}
+
 static void *release_all(void *context)
 {
 	struct profiler *profiler = context;
+	reap_join(profiler);
+	links_release(&profiler->ended_links);
 	links_release(&profiler->heap_links);
 	links_release(&profiler->links);
 	return NULL;
@@ -128,7 +175,7 @@ static int program_attach(struct profiler *profiler, const char *name,
 	struct bpf_link *link = bpf_program__attach(program_named(profiler, name));
 	if (!link)
 		return rights_explain("a tracepoint cannot be attached", errno, error);
-	links_keep(&profiler->links, link, -1);
+	links_keep(&profiler->links, link, -1, 0);
 	return 0;
 }
 

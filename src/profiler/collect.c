@@ -16,12 +16,21 @@ static void let_go_on(const struct profiler *profiler, pid_t pid)
 		kill(pid, SIGCONT);
 }
 
+/* The programs have given the child what its parent had mapped then; its parent may have gone on since. */
 static void news_fork(struct profiler *profiler, const struct record *record)
 {
-	const struct process *parent = process_find(profiler, (pid_t)record->tgid);
-	uint32_t generation = parent ? parent->generation : 0;
+	struct unwind_process given = { 0 };
+	for (size_t i = 0; i < profiler->forget_count; i++)
+		if (profiler->forgets[i].tgid == record->tid) {
+			heap_forget_now(profiler); /* its number had another owner a moment ago */
+			break;
+		}
 	struct process *child = process_add(profiler, (pid_t)record->tid);
-	child->generation = generation;
+	bpf_map_lookup_elem(map_fd_of(profiler, "processes"), &record->tid, &given);
+	if (child->generation == 0 && mapping_sets_use(&profiler->sets, given.generation) == 0)
+		child->generation = given.generation;
+	else
+		process_read_mappings(profiler, child);
 	allocators_probe(profiler, child);
 }
 
@@ -32,7 +41,7 @@ static void news_exec(struct profiler *profiler, const struct record *record)
 	bpf_map_lookup_elem(map_fd_of(profiler, "targets"), &record->tgid, &epoch);
 	heap_forget_process(profiler, record->tgid, epoch);
 	memory_forget(profiler->memory, record->tgid);
-	process->generation = 0;
+	process_leave(profiler, process, 0);
 	process_read_mappings(profiler, process);
 	allocators_probe(profiler, process);
 	let_go_on(profiler, process->pid);
@@ -47,11 +56,11 @@ static void news_exit(struct profiler *profiler, const struct record *record)
 	if ((pid_t)tgid != profiler->main_pid)
 		heap_forget_process(profiler, tgid, UINT32_MAX);
 	bpf_map_delete_elem(map_fd_of(profiler, "targets"), &tgid);
-	bpf_map_delete_elem(map_fd_of(profiler, "processes"), &tgid);
 	if (process) {
 		names_read_jit(profiler->names, process->pid);
-		process->exited = 1;
+		process_leave(profiler, process, 1);
 	}
+	links_end(profiler, (pid_t)tgid);
 }
 
 static void news_mappings(struct profiler *profiler, const struct record *record)

@@ -78,7 +78,7 @@ static int event_attach(struct profiler *profiler, int fd, const char *program_n
 	struct bpf_link *link = bpf_program__attach_perf_event(program_named(profiler, program_name), fd);
 	if (!link)
 		return -errno;
-	links_keep(&profiler->links, link, -1);
+	links_keep(&profiler->links, link, -1, 0);
 	return 0;
 }
 

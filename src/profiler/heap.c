@@ -134,10 +134,69 @@ static void each_live(void *owner, const void *key, const void *value)
 	site->live_bytes += weight * (double)live.bytes;
 }
 
+struct forgotten {
+	const struct profiler *profiler;
+	struct heap_live_key *keys;
+	size_t count, max;
+};
+
+static int by_tgid(const void *a, const void *b)
+{
+	uint32_t left = ((const struct heap_forget *)a)->tgid;
+	uint32_t right = ((const struct heap_forget *)b)->tgid;
+	return left < right ? -1 : left > right;
+}
+
+static void each_forget(void *owner, const void *key, const void *value)
+{
+	struct forgotten *forgotten = owner;
+	struct heap_live_key live;
+	(void)value;
+	memcpy(&live, key, sizeof live);
+	struct heap_forget wanted = { .tgid = live.tgid };
+	const struct heap_forget *found = bsearch(&wanted, forgotten->profiler->forgets,
+						  forgotten->profiler->forget_count, sizeof wanted, by_tgid);
+	if (!found || live.epoch >= found->epoch)
+		return;
+	forgotten->keys =
+		memory_grow(forgotten->keys, &forgotten->max, forgotten->count, sizeof *forgotten->keys);
+	forgotten->keys[forgotten->count++] = live;
+}
+
+void heap_forget_process(struct profiler *profiler, uint32_t tgid, uint32_t epoch)
+{
+	if (!profiler->heap_was_tracked)
+		return;
+	for (size_t i = 0; i < profiler->forget_count; i++)
+		if (profiler->forgets[i].tgid == tgid) {
+			profiler->forgets[i].epoch = epoch;
+			return;
+		}
+	profiler->forgets = memory_grow(profiler->forgets, &profiler->forgets_max, profiler->forget_count,
+					sizeof *profiler->forgets);
+	profiler->forgets[profiler->forget_count++] = (struct heap_forget){ .tgid = tgid, .epoch = epoch };
+}
+
+void heap_forget_now(struct profiler *profiler)
+{
+	int fd = map_fd_of(profiler, "heap_live");
+	struct forgotten forgotten = { .profiler = profiler };
+	profiler->forgot_at_ns = clock_monotonic_ns();
+	if (!profiler->forget_count)
+		return;
+	qsort(profiler->forgets, profiler->forget_count, sizeof *profiler->forgets, by_tgid);
+	map_each(fd, sizeof(struct heap_live_key), sizeof(struct heap_live), each_forget, &forgotten);
+	for (size_t i = 0; i < forgotten.count; i++)
+		bpf_map_delete_elem(fd, &forgotten.keys[i]);
+	free(forgotten.keys);
+	profiler->forget_count = 0;
+}
+
 int heap_take_snapshot(struct profiler *profiler, struct heap_snapshot *snapshot)
 {
 	struct site_index index = { .snapshot = snapshot };
 	struct live_sum sum = { .index = &index, .rate_bytes = profiler->options.heap_rate_bytes };
+	heap_forget_now(profiler);
 	snapshot->at_ns = clock_monotonic_ns();
 	snapshot->at_unix_ns = clock_unix_ns();
 	snapshot->memory_count = memory_sites(profiler->memory, &snapshot->memory, &snapshot->mapped_bytes);
@@ -148,32 +207,4 @@ int heap_take_snapshot(struct profiler *profiler, struct heap_snapshot *snapshot
 				sizeof(struct heap_total), each_site, &index);
 	free(index.slots);
 	return code;
-}
-
-struct forget {
-	int fd;
-	uint32_t tgid, epoch; /* older epochs go */
-	struct heap_live_key *keys;
-	size_t count, max;
-};
-
-static void each_forget(void *owner, const void *key, const void *value)
-{
-	struct forget *forget = owner;
-	struct heap_live_key live;
-	(void)value;
-	memcpy(&live, key, sizeof live);
-	if (live.tgid != forget->tgid || live.epoch >= forget->epoch)
-		return;
-	forget->keys = memory_grow(forget->keys, &forget->max, forget->count, sizeof *forget->keys);
-	forget->keys[forget->count++] = live;
-}
-
-void heap_forget_process(struct profiler *profiler, uint32_t tgid, uint32_t epoch)
-{
-	struct forget forget = { .fd = map_fd_of(profiler, "heap_live"), .tgid = tgid, .epoch = epoch };
-	map_each(forget.fd, sizeof(struct heap_live_key), sizeof(struct heap_live), each_forget, &forget);
-	for (size_t i = 0; i < forget.count; i++)
-		bpf_map_delete_elem(forget.fd, &forget.keys[i]);
-	free(forget.keys);
 }

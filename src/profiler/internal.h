@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "bpf/shared.h"
+#include "profiler/mapping_sets.h"
 #include "profiler/names.h"
 #include "profiler/objects.h"
 #include "profiler/profiler.h"
@@ -24,22 +25,12 @@ struct ring_buffer;
 struct profiler_bpf; /* the skeleton; only load.c and attach.c look inside */
 
 /* Limits, each with its reason. */
-#define PROFILER_MAPPINGS_MAX 65536 /* of all processes together; Chromium has 300 a process */
 #define PROFILER_ROWS_MAX (1 << 22) /* unwind rows of all objects: 32 MB; libLLVM has 0.95 M */
 #define PROFILER_RULES_MAX (1 << 15)
 #define PROFILER_OFF_CPU_RATE_NS 1000000 /* one sample per millisecond of waiting */
 #define PROFILER_FAULTS_PER_SECOND_MAX                                                                       \
 	2000 /* that are looked at: 0.2 % of a CPU; then one in two, in four ... */
 #define PROFILER_HEAP_LIVE_MAX (1 << 20) /* blocks tracked at a time: 100 MB of kernel memory when full */
-
-/* The executable mappings of a process at one time. Sets are never changed: a new state is a new set. */
-struct mapping_set {
-	uint32_t generation; /* index in the table of sets, + 1 */
-	uint32_t first;	     /* in the kernel's table */
-	uint32_t count;
-	int live; /* some process is at this generation */
-	struct unwind_mapping *mappings;
-};
 
 struct process {
 	pid_t pid;
@@ -53,7 +44,8 @@ struct links {
 	struct held { /* one of the two */
 		struct bpf_link *link;
 		int fd;
-	} * items; /* owned */
+		pid_t pid; /* whose */
+	} * items;	   /* owned */
 	size_t count, max;
 	size_t released;
 };
@@ -86,14 +78,16 @@ struct profiler {
 	struct unwind_rule *rules_memory;
 
 	struct objects *objects;
-	struct mapping_set **sets;
-	size_t set_count, sets_max;
-	uint32_t mappings_cursor;
+	struct mapping_sets sets;
 	struct process *processes;
 	size_t process_count, processes_max;
 	pid_t main_pid;
 
 	struct links links, heap_links; /* heap_links: allocator probes, which the budget may end */
+	struct links ended_links;	/* of processes that have ended */
+	struct links reaped_links;	/* what reap_thread releases */
+	pthread_t reap_thread;
+	int reaping, reaped; /* reap_thread is to be joined; it is through */
 	struct bpf_link *switch_link, *wakeup_link;
 	int *cpu_events, *fault_events;
 	size_t cpu_event_count, cpu_events_max, fault_event_count, fault_events_max;
@@ -104,6 +98,11 @@ struct profiler {
 
 	struct samples samples;
 	struct memory *memory;
+	struct heap_forget { /* older epochs of this process go */
+		uint32_t tgid, epoch;
+	} * forgets;
+	size_t forget_count, forgets_max;
+	int64_t forgot_at_ns;
 	struct heap_snapshot snapshots[PROFILER_SNAPSHOTS_MAX];
 	size_t snapshot_count;
 	char allocators[512]; /* what is probed, for a person */
@@ -154,10 +153,8 @@ struct process *process_find(struct profiler *profiler, pid_t pid);
 struct process *process_add(struct profiler *profiler, pid_t pid);
 /* Reads /proc/PID/maps; the kernel's tables follow. 0, or -errno. */
 int process_read_mappings(struct profiler *profiler, struct process *process);
-/* The mapping that `address` was in. NULL: none. */
-const struct unwind_mapping *mapping_find(const struct profiler *profiler, uint32_t generation,
-					  uint64_t address);
-const struct mapping_set *mapping_set_at(const struct profiler *profiler, uint32_t generation);
+/* It has executed another program, or (exited) ended: what it had mapped is not there any more. */
+void process_leave(struct profiler *profiler, struct process *process, int exited);
 
 /* events.c: perf events of all threads of a process */
 int events_open(struct profiler *profiler, pid_t pid, char error[static PROFILER_ERROR_BYTES_MAX]);
@@ -170,8 +167,12 @@ void events_close(struct profiler *profiler);
 /* attach.c */
 /* Before loading: decides how system calls are followed. */
 void attach_prepare(struct profiler *profiler);
-/* Takes over a link of libbpf's, or (link NULL) the descriptor of one. */
-void links_keep(struct links *links, struct bpf_link *link, int fd);
+/* Takes over a link of libbpf's, or (link NULL) the descriptor of one; `pid`: whose, when it is one's. */
+void links_keep(struct links *links, struct bpf_link *link, int fd, pid_t pid);
+/* A process has ended: its probes can go. Calls cost less the fewer there are, so every now and then they do,
+ * in a thread of its own. */
+void links_end(struct profiler *profiler, pid_t pid);
+void links_reap(struct profiler *profiler);
 void links_release(struct links *links);
 /* All of them, in a thread of its own while the files are written: it takes a second. */
 void links_release_begin(struct profiler *profiler);
@@ -227,8 +228,10 @@ size_t memory_sites(const struct memory *memory, struct memory_site **ret_sites,
 
 /* heap.c */
 int heap_take_snapshot(struct profiler *profiler, struct heap_snapshot *snapshot);
-/* Forgets the blocks of a process from before `epoch`: it has executed another program, or ended. */
+/* Forgets the blocks of a process from before `epoch`, soon: it has executed another program, or ended. */
 void heap_forget_process(struct profiler *profiler, uint32_t tgid, uint32_t epoch);
+/* Now. A look at the whole table, so for many processes at once. */
+void heap_forget_now(struct profiler *profiler);
 double heap_weight(uint64_t bytes, uint64_t rate_bytes);
 struct heap_scaled { /* what the recorded allocations stand for */
 	double alloc_objects, alloc_bytes, inuse_objects, inuse_bytes;

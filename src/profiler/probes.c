@@ -86,7 +86,8 @@ static int set_together(struct profiler *profiler, const char *name, const struc
 	int fd = multi_create(&link);
 	if (fd < 0)
 		return fd;
-	links_keep(&profiler->heap_links, NULL, fd);
+	profiler->heap_was_tracked = 1;
+	links_keep(&profiler->heap_links, NULL, fd, target->pid);
 	return 0;
 }
 
@@ -99,7 +100,8 @@ static int set_one(struct profiler *profiler, const char *program, const struct 
 						target->offsets[index], &options);
 	if (!link)
 		return -errno;
-	links_keep(&profiler->heap_links, link, -1);
+	profiler->heap_was_tracked = 1;
+	links_keep(&profiler->heap_links, link, -1, target->pid);
 	return 0;
 }
 

@@ -35,29 +35,6 @@ struct process *process_add(struct profiler *profiler, pid_t pid)
 	return process;
 }
 
-const struct mapping_set *mapping_set_at(const struct profiler *profiler, uint32_t generation)
-{
-	return generation && generation <= profiler->set_count ? profiler->sets[generation - 1] : NULL;
-}
-
-const struct unwind_mapping *mapping_find(const struct profiler *profiler, uint32_t generation,
-					  uint64_t address)
-{
-	const struct mapping_set *set = mapping_set_at(profiler, generation);
-	size_t low = 0;
-	size_t high = set ? set->count : 0;
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		if (set->mappings[middle].end <= address)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (!set || low == set->count || set->mappings[low].start > address)
-		return NULL;
-	return &set->mappings[low];
-}
-
 /* One line of maps, when it is executable. Returns whether it was. */
 static int mapping_of_line(struct profiler *profiler, pid_t pid, const struct map_line *line,
 			   struct unwind_mapping *ret)
@@ -112,68 +89,32 @@ static int mappings_read(struct profiler *profiler, pid_t pid, struct unwind_map
 	return 0;
 }
 
-/* A piece of the kernel's table that no live set uses. */
-static int table_take(struct profiler *profiler, uint32_t count, uint32_t *ret_first)
+/* Tells the programs where the mappings of the process are. */
+static int set_tell(struct profiler *profiler, pid_t pid, const struct mapping_set *set)
 {
-	uint32_t first = profiler->mappings_cursor;
-	for (int wrapped = 0; wrapped < 2;) {
-		if (first + count > PROFILER_MAPPINGS_MAX) {
-			first = 0;
-			wrapped++;
-		}
-		const struct mapping_set *blocker = NULL;
-		for (size_t i = 0; i < profiler->set_count && !blocker; i++) {
-			const struct mapping_set *set = profiler->sets[i];
-			if (set->live && set->first < first + count && first < set->first + set->count)
-				blocker = set;
-		}
-		if (!blocker) {
-			*ret_first = first;
-			profiler->mappings_cursor = first + count;
-			return 0;
-		}
-		first = blocker->first + blocker->count;
-	}
-	return -ENOSPC;
-}
-
-static int generation_used(const struct profiler *profiler, uint32_t generation)
-{
-	for (size_t i = 0; i < profiler->process_count; i++)
-		if (!profiler->processes[i].exited && profiler->processes[i].generation == generation)
-			return 1;
-	return 0;
+	struct unwind_process value = { .mappings_first = set->first,
+					.mappings_count = set->count,
+					.generation = set->generation };
+	uint32_t key = (uint32_t)pid;
+	return bpf_map_update_elem(map_fd_of(profiler, "processes"), &key, &value, BPF_ANY) < 0 ? -errno : 0;
 }
 
 static int set_publish(struct profiler *profiler, struct process *process, struct unwind_mapping *mappings,
 		       size_t count)
 {
-	uint32_t first;
-	if (table_take(profiler, (uint32_t)count, &first) < 0) {
-		free(mappings);
+	const struct mapping_set *set = mapping_sets_add(&profiler->sets, mappings, (uint32_t)count);
+	if (!set) {
 		profiler_say(profiler,
 			     "too many mappings in all followed processes: stacks of pid %d are short",
 			     (int)process->pid);
 		return -ENOSPC;
 	}
-	struct mapping_set *set = malloc(sizeof *set);
-	if (!set)
-		abort();
-	profiler->sets =
-		memory_grow(profiler->sets, &profiler->sets_max, profiler->set_count, sizeof(void *));
-	profiler->sets[profiler->set_count++] = set;
-	*set = (struct mapping_set){ .generation = (uint32_t)profiler->set_count,
-				     .first = first,
-				     .count = (uint32_t)count,
-				     .live = 1,
-				     .mappings = mappings };
-	memcpy(profiler->mappings + first, mappings, count * sizeof *mappings);
+	memcpy(profiler->mappings + set->first, set->mappings, count * sizeof *set->mappings);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
-	uint32_t before = process->generation;
+	int code = set_tell(profiler, process->pid, set);
+	mapping_sets_leave(&profiler->sets, process->generation);
 	process->generation = set->generation;
-	if (before && !generation_used(profiler, before))
-		profiler->sets[before - 1]->live = 0;
-	return 0;
+	return code;
 }
 
 int process_read_mappings(struct profiler *profiler, struct process *process)
@@ -183,20 +124,26 @@ int process_read_mappings(struct profiler *profiler, struct process *process)
 	int code = mappings_read(profiler, process->pid, &mappings, &count);
 	if (code < 0)
 		return code;
-	const struct mapping_set *known = mapping_set_at(profiler, process->generation);
+	const struct mapping_set *known = mapping_sets_at(&profiler->sets, process->generation);
 	if (count == 0) {
 		free(mappings);
 		return -ESRCH; /* exiting, or a kernel thread */
 	}
-	if (known && known->count == count &&
-	    memcmp(known->mappings, mappings, count * sizeof *mappings) == 0)
-		free(mappings);
-	else if (set_publish(profiler, process, mappings, count) < 0)
-		return -ENOSPC;
-	const struct mapping_set *set = mapping_set_at(profiler, process->generation);
-	struct unwind_process value = { .mappings_first = set->first,
-					.mappings_count = set->count,
-					.generation = set->generation };
+	if (!known || known->count != count ||
+	    memcmp(known->mappings, mappings, count * sizeof *mappings) != 0)
+		return set_publish(profiler, process, mappings, count);
+	free(mappings);
+	return set_tell(profiler, process->pid, known);
+}
+
+void process_leave(struct profiler *profiler, struct process *process, int exited)
+{
 	uint32_t key = (uint32_t)process->pid;
-	return bpf_map_update_elem(map_fd_of(profiler, "processes"), &key, &value, BPF_ANY) < 0 ? -errno : 0;
+	if (exited)
+		bpf_map_delete_elem(map_fd_of(profiler, "processes"), &key);
+	mapping_sets_leave(&profiler->sets, process->generation);
+	process->exited = exited;
+	/* Of one that has ended, what it had mapped last is still asked for. */
+	if (!exited)
+		process->generation = 0;
 }

@@ -106,13 +106,10 @@ void profiler_destroy(struct profiler *profiler)
 		free(profiler->snapshots[i].sites);
 		free(profiler->snapshots[i].memory);
 	}
-	for (size_t i = 0; i < profiler->set_count; i++) {
-		free(profiler->sets[i]->mappings);
-		free(profiler->sets[i]);
-	}
+	mapping_sets_finish(&profiler->sets);
+	free(profiler->forgets);
 	for (size_t i = 0; i < profiler->process_count; i++)
 		free(profiler->processes[i].probed);
-	free(profiler->sets);
 	free(profiler->processes);
 	names_destroy(profiler->names);
 	objects_destroy(profiler->objects);
@@ -160,7 +157,7 @@ int profiler_attach(struct profiler *profiler, pid_t pid, int starting,
 		allocators_probe(profiler, process);
 	if (attach_tracepoints(profiler, error) < 0)
 		return -1;
-	if (!starting && profiler->options.heap_rate_bytes && !profiler->heap_links.count)
+	if (!starting && profiler->options.heap_rate_bytes && !profiler->heap_was_tracked)
 		profiler_say(profiler,
 			     "no allocator that can be probed is mapped in pid %d: the heap is not "
 			     "tracked unless one is loaded",
@@ -200,6 +197,9 @@ void profiler_poll(struct profiler *profiler, int timeout_ms)
 	int64_t now_ns = clock_monotonic_ns();
 	allocators_watch_budget(profiler, now_ns);
 	events_pace_faults(profiler, now_ns);
+	links_reap(profiler);
+	if (profiler->forget_count && now_ns - profiler->forgot_at_ns > NS_PER_SECOND)
+		heap_forget_now(profiler);
 }
 
 int profiler_fd(const struct profiler *profiler)
@@ -226,8 +226,6 @@ void profiler_detach(struct profiler *profiler)
 		return;
 	profiler_window(profiler, 0);
 	profiler->detached = 1;
-	if (profiler->heap_links.count)
-		profiler->heap_was_tracked = 1;
 	events_count_faults(profiler);
 	uint32_t key = (uint32_t)profiler->main_pid;
 	pid_t stopped = (pid_t)profiler->control->stop_tgid;

@@ -17,7 +17,7 @@
 
 #include "base/stage.h"
 
-#define PROFILER_ERROR_BYTES_MAX 2048 /* a sentence with two paths and what to do */
+#define PROFILER_ERROR_BYTES_MAX 2048	/* a sentence with two paths and what to do */
 #define PROFILER_HZ_DEFAULT 99		/* not a multiple of the kernel's tick; 0.2 % of a CPU */
 #define PROFILER_HZ_MAX 4999		/* 10 % of a CPU in a virtual machine */
 #define PROFILER_HEAP_RATE_BYTES 524288 /* as Go and jemalloc: one sample per 512 KiB */

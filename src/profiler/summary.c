@@ -71,8 +71,7 @@ void profiler_summary(struct profiler *profiler, struct profiler_summary *ret)
 		.stop_count = UNWIND_STOP_COUNT,
 		.samples_lost = counter_read(profiler, COUNTER_RING_FULL) + profiler->samples.dropped,
 		.window_ns = profiler->window_ns,
-		.heap_tracked =
-			profiler->heap_was_tracked || profiler->heap_links.count || profiler->heap_given_up,
+		.heap_tracked = profiler->heap_was_tracked,
 		.heap_given_up = profiler->heap_given_up,
 		.heap_rate_bytes = profiler->options.heap_rate_bytes,
 		.heap_allocators = profiler->allocators,

@@ -75,7 +75,7 @@ void writer_begin(struct writer *writer, struct profiler *profiler)
 	const struct mapping_set *set = NULL;
 	for (size_t i = 0; i < profiler->process_count; i++)
 		if (profiler->processes[i].pid == profiler->main_pid)
-			set = mapping_set_at(profiler, profiler->processes[i].generation);
+			set = mapping_sets_at(&profiler->sets, profiler->processes[i].generation);
 	for (uint32_t i = 0; set && i < set->count; i++)
 		if (set->mappings[i].kind == MAPPING_OBJECT)
 			writer_mapping(writer, &set->mappings[i]);
@@ -145,7 +145,8 @@ static uint32_t unknown_location(struct writer *writer, uint64_t address)
 uint32_t writer_user_location(struct writer *writer, uint32_t tgid, uint32_t generation, uint64_t address)
 {
 	struct name_line lines[NAMES_LINES_MAX];
-	const struct unwind_mapping *mapping = mapping_find(writer->profiler, generation, address);
+	const struct unwind_mapping *mapping =
+		mapping_sets_find(&writer->profiler->sets, generation, address);
 	if (!mapping)
 		return unknown_location(writer, address);
 	uint32_t mapping_id = writer_mapping(writer, mapping);

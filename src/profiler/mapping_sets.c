@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "profiler/mapping_sets.h"
+
+#include <stdlib.h>
+
+#include "profiler/internal.h"
+
+void mapping_sets_finish(struct mapping_sets *sets)
+{
+	for (size_t i = 0; i < sets->count; i++) {
+		free(sets->items[i]->mappings);
+		free(sets->items[i]);
+	}
+	free(sets->items);
+	free(sets->used);
+	*sets = (struct mapping_sets){ 0 };
+}
+
+struct mapping_set *mapping_sets_at(const struct mapping_sets *sets, uint32_t generation)
+{
+	return generation && generation <= sets->count ? sets->items[generation - 1] : NULL;
+}
+
+static const struct mapping_set *place_blocker(const struct mapping_sets *sets, uint32_t first,
+					       uint32_t count)
+{
+	for (size_t i = 0; i < sets->used_count; i++)
+		if (sets->used[i]->first < first + count &&
+		    first < sets->used[i]->first + sets->used[i]->count)
+			return sets->used[i];
+	return NULL;
+}
+
+/* A piece of the kernel's table that no set in use has. 0, or -1. */
+static int place_take(struct mapping_sets *sets, uint32_t count, uint32_t *ret_first)
+{
+	uint32_t first = sets->cursor;
+	for (int wrapped = 0; wrapped < 2;) {
+		if (first + count > PROFILER_MAPPINGS_MAX) {
+			first = 0;
+			wrapped++;
+		}
+		const struct mapping_set *blocker = place_blocker(sets, first, count);
+		if (!blocker) {
+			*ret_first = first;
+			sets->cursor = first + count;
+			return 0;
+		}
+		first = blocker->first + blocker->count;
+	}
+	return -1;
+}
+
+struct mapping_set *mapping_sets_add(struct mapping_sets *sets, struct unwind_mapping *mappings,
+				     uint32_t count)
+{
+	uint32_t first;
+	struct mapping_set *set = NULL;
+	if (count <= PROFILER_MAPPINGS_MAX && place_take(sets, count, &first) == 0)
+		set = malloc(sizeof *set);
+	if (!set) {
+		free(mappings);
+		return NULL;
+	}
+	sets->items = memory_grow(sets->items, &sets->max, sets->count, sizeof(void *));
+	sets->used = memory_grow(sets->used, &sets->used_max, sets->used_count, sizeof(void *));
+	sets->items[sets->count++] = sets->used[sets->used_count++] = set;
+	*set = (struct mapping_set){ .generation = (uint32_t)sets->count,
+				     .first = first,
+				     .count = count,
+				     .users = 1,
+				     .mappings = mappings };
+	return set;
+}
+
+int mapping_sets_use(const struct mapping_sets *sets, uint32_t generation)
+{
+	struct mapping_set *set = mapping_sets_at(sets, generation);
+	if (!set || !set->users)
+		return -1;
+	set->users++;
+	return 0;
+}
+
+void mapping_sets_leave(struct mapping_sets *sets, uint32_t generation)
+{
+	struct mapping_set *set = mapping_sets_at(sets, generation);
+	if (!set || !set->users || --set->users)
+		return;
+	for (size_t i = 0; i < sets->used_count; i++)
+		if (sets->used[i] == set) {
+			sets->used[i] = sets->used[--sets->used_count];
+			return;
+		}
+}
+
+const struct unwind_mapping *mapping_sets_find(const struct mapping_sets *sets, uint32_t generation,
+					       uint64_t address)
+{
+	const struct mapping_set *set = mapping_sets_at(sets, generation);
+	size_t low = 0;
+	size_t high = set ? set->count : 0;
+	while (low < high) {
+		size_t middle = (low + high) / 2;
+		if (set->mappings[middle].end <= address)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (!set || low == set->count || set->mappings[low].start > address)
+		return NULL;
+	return &set->mappings[low];
+}
