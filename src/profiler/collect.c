@@ -51,10 +51,11 @@ static void news_exit(struct profiler *profiler, const struct record *record)
 {
 	struct process *process = process_find(profiler, (pid_t)record->tgid);
 	uint32_t tgid = record->tgid;
-	memory_forget(profiler->memory, tgid);
 	/* Of the target itself the state at its end is of interest; of others nothing is in use any more. */
-	if ((pid_t)tgid != profiler->main_pid)
+	if ((pid_t)tgid != profiler->main_pid) {
+		memory_forget(profiler->memory, tgid);
 		heap_forget_process(profiler, tgid, UINT32_MAX);
+	}
 	bpf_map_delete_elem(map_fd_of(profiler, "targets"), &tgid);
 	if (process) {
 		names_read_jit(profiler->names, process->pid);

@@ -223,8 +223,12 @@ void memory_record(struct memory *memory, struct samples *samples, const struct 
 void memory_set_break(struct memory *memory, uint32_t tgid, uint64_t address);
 /* A process has executed another program or ended: nothing is mapped any more. */
 void memory_forget(struct memory *memory, uint32_t tgid);
-/* By stack; *ret_sites on the heap. */
+/* By stack, in memory_site_of()'s order; *ret_sites on the heap. */
 size_t memory_sites(const struct memory *memory, struct memory_site **ret_sites, uint64_t *ret_mapped_bytes);
+
+/* NULL: nothing of it is mapped. */
+const struct memory_site *memory_site_of(const struct memory_site *sites, size_t count,
+					 const struct record *record);
 
 /* heap.c */
 int heap_take_snapshot(struct profiler *profiler, struct heap_snapshot *snapshot);

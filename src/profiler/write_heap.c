@@ -160,12 +160,10 @@ int profiler_write_mappings(struct profiler *profiler, int snapshot_index, const
 		const struct record *record = profiler->samples.records[i];
 		if (record->kind != RECORD_MAP)
 			continue;
-		int64_t values[] = { (int64_t)record->count, (int64_t)record->weight, 0, 0 };
-		for (size_t k = 0; k < snapshot->memory_count; k++)
-			if (snapshot->memory[k].record == record) {
-				values[2] = (int64_t)snapshot->memory[k].objects;
-				values[3] = (int64_t)snapshot->memory[k].bytes;
-			}
+		const struct memory_site *live =
+			memory_site_of(snapshot->memory, snapshot->memory_count, record);
+		int64_t values[] = { (int64_t)record->count, (int64_t)record->weight,
+				     live ? (int64_t)live->objects : 0, live ? (int64_t)live->bytes : 0 };
 		size_t frames = writer_stack(&writer, record, ids);
 		size_t cut = wrapper_frames(&writer, ids, frames);
 		size_t count = writer_record_labels(&writer, record, labels);
