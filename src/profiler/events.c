@@ -76,8 +76,11 @@ static int event_open_faults(struct profiler *profiler, pid_t tid)
 static int event_attach(struct profiler *profiler, int fd, const char *program_name)
 {
 	struct bpf_link *link = bpf_program__attach_perf_event(program_named(profiler, program_name), fd);
-	if (!link)
-		return -errno;
+	if (!link) {
+		int code = -errno;
+		close(fd);
+		return code;
+	}
 	links_keep(&profiler->links, link, -1, 0);
 	return 0;
 }
@@ -108,8 +111,9 @@ static int thread_open(struct profiler *profiler, pid_t tid)
 static int threads_open(struct profiler *profiler, pid_t pid)
 {
 	char path[64];
-	pid_t known[4096];
+	pid_t *known = NULL;
 	size_t known_count = 0;
+	size_t known_max = 0;
 	snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
 	DIR *folder = opendir(path);
 	if (!folder)
@@ -121,14 +125,16 @@ static int threads_open(struct profiler *profiler, pid_t pid)
 		size_t i = 0;
 		while (i < known_count && known[i] != tid)
 			i++;
-		if (tid <= 0 || i < known_count || known_count == sizeof known / sizeof *known)
+		if (tid <= 0 || i < known_count)
 			continue;
+		known = memory_grow(known, &known_max, known_count, sizeof *known);
 		known[known_count++] = tid;
 		code = thread_open(profiler, tid);
 		if (code == -ESRCH)
 			code = 0; /* it has ended meanwhile */
 	}
 	closedir(folder);
+	free(known);
 	return code ? code : profiler->cpu_event_count ? 0 : -ESRCH;
 }
 

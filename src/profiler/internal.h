@@ -113,7 +113,7 @@ struct profiler {
 	int64_t budget_at_ns;
 	uint64_t budget_hits, budget_returns, budget_allocations;
 
-	int64_t attach_ns, attach_unix_ns;
+	int64_t attach_ns, attach_unix_ns, detach_ns;
 	int64_t window_start_unix_ns, window_open_ns, window_ns; /* window_open_ns: 0 when closed */
 	uint64_t page_faults;
 	int64_t faults_at_ns;

@@ -25,7 +25,8 @@
 #define FIXED_ONE 65536.0
 
 /* libbpf's words are for us, not for the user: the last complaint explains a failure. */
-static int library_quiet(enum libbpf_print_level level, const char *format, va_list arguments)
+__attribute__((format(printf, 2, 0))) static int library_quiet(enum libbpf_print_level level,
+							       const char *format, va_list arguments)
 {
 	if (!getenv("AKAMAI_PROF_BPF_DEBUG"))
 		return 0;

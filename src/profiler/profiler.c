@@ -173,18 +173,18 @@ void profiler_window(struct profiler *profiler, int open)
 	if (open == (profiler->window_open_ns != 0))
 		return;
 	if (open) {
+		attach_window(profiler, 1);
 		profiler->window_open_ns = clock_monotonic_ns();
 		if (!profiler->window_start_unix_ns)
 			profiler->window_start_unix_ns = clock_unix_ns();
-		attach_window(profiler, 1);
 		events_enable_cpu(profiler, 1);
 		return;
 	}
 	events_enable_cpu(profiler, 0);
-	attach_window(profiler, 0);
-	ring_buffer__consume(profiler->ring);
 	profiler->window_ns += clock_monotonic_ns() - profiler->window_open_ns;
 	profiler->window_open_ns = 0;
+	attach_window(profiler, 0);
+	ring_buffer__consume(profiler->ring);
 }
 
 void profiler_poll(struct profiler *profiler, int timeout_ms)
@@ -226,6 +226,7 @@ void profiler_detach(struct profiler *profiler)
 		return;
 	profiler_window(profiler, 0);
 	profiler->detached = 1;
+	profiler->detach_ns = clock_monotonic_ns();
 	events_count_faults(profiler);
 	uint32_t key = (uint32_t)profiler->main_pid;
 	pid_t stopped = (pid_t)profiler->control->stop_tgid;

@@ -67,6 +67,7 @@ int profiler_write_faults(struct profiler *profiler, const char *path,
 	pprof_add_value_type(writer.profile, "faults", "count");
 	writer_period(&writer, "faults", "count", 1);
 	writer.profile->time_ns = profiler->attach_unix_ns;
+	writer.profile->duration_ns = profiler->detach_ns - profiler->attach_ns;
 	writer_comment_stacks(&writer);
 	writer_comment(&writer, "page faults of user and kernel, counted: %" PRIu64 "; sampled by count",
 		       profiler->page_faults);

@@ -89,6 +89,10 @@ static void add_heap_site(struct writer *writer, const struct heap_site_state *s
 	const char *allocator = site->allocator < HEAP_ALLOCATOR_COUNT ? allocators[site->allocator] : NULL;
 	if (allocator)
 		labels[count++] = writer_text_label(writer, "allocator", allocator);
+	/* As Go does: the mean size of an object. */
+	if (state->total.objects)
+		labels[count++] = writer_number_label(
+			writer, "bytes", (int64_t)(state->total.bytes / state->total.objects), "bytes");
 	if (writer->profiler->options.follow_children)
 		labels[count++] = writer_number_label(writer, "process_id", site->tgid, "id");
 	pprof_add_sample(writer->profile, ids + cut, frames - cut, labels, count, values);
