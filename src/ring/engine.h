@@ -31,8 +31,8 @@ struct ring_engine_table {
 	void (*cancel)(struct ring *ring, struct ring_operation *operation);
 	/* The same for all operations of one descriptor. */
 	void (*cancel_fd)(struct ring *ring, int fd);
-	/* Submits what was started and ends what is finished. Waits until something is on `ready`, the
-	 * deadline has passed (0: does not wait) or a signal came. */
+	/* Submits what was started and ends what is finished. Waits until something new is on `ready`, the
+	 * deadline has passed (0: does not wait) or a signal came; may return earlier without news. */
 	void (*pump)(struct ring *ring, int64_t deadline_ns);
 	void (*finish)(struct ring *ring);
 };

@@ -368,11 +368,14 @@ static void enter_check(int result)
 		CHECK_GE(result, 0);
 }
 
+/* What was ready before does not count as an answer where the caller waits for more (ring_close_fd()): with
+ * DEFER_TASKRUN a cancelled request comes back only when the kernel is entered for it. */
 static void uring_pump(struct ring *ring, int64_t deadline_ns)
 {
 	struct uring_state *state = ring->state;
+	const struct ring_operation *known = deadline_ns ? ring->ready.last : NULL;
 	reap(ring);
-	if (ring->ready.first) {
+	if (ring->ready.last != known) {
 		if (io_uring_sq_ready(&state->ring))
 			enter_check(io_uring_submit(&state->ring));
 		return;
@@ -393,7 +396,7 @@ static void uring_pump(struct ring *ring, int64_t deadline_ns)
 		result = io_uring_submit_and_wait_timeout(&state->ring, &completion, 1, &time, NULL);
 		enter_check(result);
 		reap(ring);
-		if (ring->ready.first) {
+		if (ring->ready.last != known) {
 			/* What continues an operation, or was queued meanwhile, must not wait for the next
 			 * call. */
 			if (io_uring_sq_ready(&state->ring))
