@@ -96,7 +96,7 @@ void profiler_destroy(struct profiler *profiler)
 {
 	if (!profiler)
 		return;
-	if (profiler->bpf)
+	if (profiler->ring) /* opened last: else there is nothing to detach, and no table to write to */
 		profiler_detach(profiler);
 	links_release_end(profiler);
 	unload_programs(profiler);

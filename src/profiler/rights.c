@@ -110,6 +110,8 @@ int rights_explain(const char *what, int code, char error[static PROFILER_ERROR_
 	if (code == EPERM || code == EACCES)
 		why = "a container's seccomp profile or the kernel's lockdown may forbid bpf(2) and "
 		      "perf_event_open(2); akamai-prof doctor says more";
+	else if (code == EMFILE || code == ENFILE)
+		why = "raise the limit of open files (ulimit -n; a few hundred are enough)";
 	else if (code == ENOMEM || code == E2BIG)
 		why = "raise the memory limit (ulimit -l, or the cgroup's)";
 	else if (code == EINVAL || code == ENOTSUP || code == ENOENT || code == ESRCH)
