@@ -14,8 +14,8 @@
 #ifndef BPF_HEAP_H
 #define BPF_HEAP_H
 
-/* -ln(u) and x / (1 - exp(-x)), 16 fractional bits; filled by user space before loading. */
-const volatile uint32_t heap_draws[HEAP_DRAWS];
+/* -ln(u) and x / (1 - exp(-x)); filled by user space before loading. */
+const volatile uint32_t heap_draws[HEAP_DRAWS + 1];
 const volatile uint32_t heap_weights[HEAP_WEIGHT_STEPS + 1];
 
 struct {
@@ -45,10 +45,24 @@ struct {
 /* 1: called at the return; a function of the kernel, not a helper. */
 extern _Bool bpf_session_is_return(void) __ksym __weak;
 
+/* -ln(u) * rate, as fine as a byte: were it of a thousand values only, the smallest of them half a kilobyte
+ * at 512 KiB, small blocks that are made each after a large one would never be taken. */
 static __always_inline uint64_t heap_draw(uint64_t rate_bytes)
 {
-	uint32_t draw = heap_draws[bpf_get_prandom_u32() & (HEAP_DRAWS - 1)];
-	return (rate_bytes * draw >> 16) + 1;
+	uint32_t random = bpf_get_prandom_u32();
+	uint64_t draw = 0;
+	if (!(random &
+	      (HEAP_DRAWS - 1))) { /* to the left of the first point: beyond it all is as from 0 on */
+		draw = heap_draws[1];
+		random = bpf_get_prandom_u32();
+	}
+	uint32_t index = random & (HEAP_DRAWS - 1);
+	if (!index)
+		index = 1;
+	uint64_t from = heap_draws[index];
+	uint64_t to = heap_draws[index + 1];
+	draw += from - ((from - to) * (random >> 10) >> 22);
+	return (rate_bytes * draw >> 24) + 1;
 }
 
 /* Whether this allocation is taken; moves the thread's countdown on. */
@@ -79,7 +93,8 @@ static __always_inline uint64_t heap_weight_bytes(uint64_t bytes, uint64_t rate_
 	uint64_t from = heap_weights[index];
 	uint64_t to = heap_weights[index + 1];
 	uint64_t factor = from + ((to - from) * (position & 0xffff) >> 16);
-	return rate_bytes * factor >> 16;
+	/* Rounded by chance: with small rates half a byte is a lot. */
+	return (rate_bytes * factor + (bpf_get_prandom_u32() & 0xffff)) >> 16;
 }
 
 /* How many bytes a call asks for. */

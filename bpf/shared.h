@@ -291,8 +291,8 @@ struct profiler_control {
 	uint64_t cpu_period_ns;	  /* of a sample by the CPU clock; 0: hardware cycles, run time is asked */
 };
 
-/* Sampling by bytes: draws and weights, as fixed point with 16 fractional bits. */
-#define HEAP_DRAWS 1024	     /* -ln(u), u the middles of 1024 equal parts of (0, 1) */
+/* Sampling by bytes: tables of draws and weights, as fixed point with 24 and 16 fractional bits. */
+#define HEAP_DRAWS 1024	     /* -ln(i/1024), a power of two; between its points it is nearly straight */
 #define HEAP_WEIGHT_STEPS 64 /* x/(1-exp(-x)) at x = i/8: beyond x = 8 it is x to 0.03 % */
 #define HEAP_WEIGHT_STEP_SHIFT 3
 

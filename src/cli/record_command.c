@@ -42,7 +42,7 @@ static const struct flag record_flags[] = {
 	  PROFILER_HZ_MAX },
 	{ "heap-rate", FLAG_INTEGER, AT(heap_rate_bytes), "BYTES",
 	  "a heap sample each so many bytes (default 524288); 1: every allocation, 0: none", NULL, 0,
-	  INT64_C(1) << 40 },
+	  PROFILER_HEAP_RATE_BYTES_MAX },
 	{ "heap-budget", FLAG_INTEGER, AT(heap_budget_percent), "PERCENT",
 	  "of a CPU that heap tracking may cost before it is given up (default 5)", NULL, 1, 100 },
 

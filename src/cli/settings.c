@@ -38,7 +38,7 @@ const struct flag settings_flags[] = {
 	  PROFILER_HZ_MAX },
 	{ "heap-rate", FLAG_INTEGER, AT(heap_rate_bytes), "BYTES",
 	  "a heap sample each so many bytes; 1: every allocation (default), 0: none", NULL, 0,
-	  INT64_C(1) << 40 },
+	  PROFILER_HEAP_RATE_BYTES_MAX },
 	{ "heap-budget", FLAG_INTEGER, AT(heap_budget_percent), "PERCENT",
 	  "of a CPU that heap tracking may cost before it is given up (default 5)", NULL, 1, 100 },
 	{ "user", FLAG_TEXT, AT(user), "NAME",

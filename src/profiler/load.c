@@ -23,6 +23,7 @@
 #pragma GCC diagnostic pop
 
 #define FIXED_ONE 65536.0
+#define FIXED_ONE_DRAW 16777216.0
 
 /* libbpf's words are for us, not for the user: the last complaint explains a failure. */
 __attribute__((format(printf, 2, 0))) static int library_quiet(enum libbpf_print_level level,
@@ -42,8 +43,8 @@ static double weight_factor(double x)
 
 static void load_constants(struct profiler_bpf *bpf)
 {
-	for (int i = 0; i < HEAP_DRAWS; i++)
-		bpf->rodata->heap_draws[i] = (uint32_t)(-log((i + 0.5) / HEAP_DRAWS) * FIXED_ONE);
+	for (int i = 1; i <= HEAP_DRAWS; i++)
+		bpf->rodata->heap_draws[i] = (uint32_t)(-log((double)i / HEAP_DRAWS) * FIXED_ONE_DRAW);
 	for (int i = 0; i <= HEAP_WEIGHT_STEPS; i++)
 		bpf->rodata->heap_weights[i] =
 			(uint32_t)(weight_factor((double)i / (1 << HEAP_WEIGHT_STEP_SHIFT)) * FIXED_ONE);

@@ -21,7 +21,9 @@
 #define PROFILER_HZ_DEFAULT 99		/* not a multiple of the kernel's tick; 0.2 % of a CPU */
 #define PROFILER_HZ_MAX 4999		/* 10 % of a CPU in a virtual machine */
 #define PROFILER_HEAP_RATE_BYTES 524288 /* as Go and jemalloc: one sample per 512 KiB */
-#define PROFILER_STAGE_SLOTS_MAX 64	/* one per worker thread */
+#define PROFILER_HEAP_RATE_BYTES_MAX                                                                         \
+	(INT64_C(1) << 35)	    /* times a draw, with 24 fractional bits, it is below 2^63 */
+#define PROFILER_STAGE_SLOTS_MAX 64 /* one per worker thread */
 
 struct profiler_options {
 	unsigned hz;

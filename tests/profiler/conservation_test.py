@@ -156,6 +156,25 @@ def sampled_is_close(host):
     close_to(live[0], live[1], 0.10, "bytes in use")  # a few hundred blocks, most of them large
 
 
+def small_between_large(host):
+    """Sampled, nearly every large block is taken; the small one right behind it has its chance each time."""
+    count, small, rate = 200000, 30, 65536
+    recording = host.recorded(*BUDGET, "-heap-rate", rate, command=[
+        host.target("between"), host.path("between.json"), count, small, 4 * rate])
+    found = sum(sample.values["alloc_objects"] for sample in of_the_heap(recording.heap)
+                if site_of(sample, ("site_small",)))
+    # 91 are expected to be taken: their standard deviation is a tenth.
+    close_to(found, count, 0.5, "small blocks")
+
+
+def mappings_of_the_allocator(host):
+    """Sampled, most calls are not followed to their end; what they map is the allocator's all the same."""
+    recording = host.recorded(*BUDGET, "-heap-rate", 1 << 30, command=[
+        host.target("conserve"), host.path("mappings.json"), 4, 2000, 2000, "0"])
+    mapped = [sample for sample in recording.profile("mappings").samples if site_of(sample, ALLOCATORS)]
+    check(not mapped, f"mapped by allocating functions: {[sample.names[:3] for sample in mapped]}")
+
+
 def counters_agree(host):
     """The profiler's own books: nothing was dropped, nothing freed twice."""
     heap = exact(host)[0].said["heap"]
@@ -196,4 +215,6 @@ if __name__ == "__main__":
         ("exact: counts stay when the target ends by itself", counts_stay_when_the_target_ends),
         ("tracking that would cost too much is given up, and that is said", costly_tracking_is_given_up),
         ("sampled: totals and well sampled functions within 5 %", sampled_is_close),
+        ("sampled: small blocks between large ones", small_between_large),
+        ("sampled: what the allocator maps is not counted beside the heap", mappings_of_the_allocator),
     ])
