@@ -58,23 +58,31 @@ static const char *coordinate(double value, char text[static TEXT_BYTES_MAX])
 	return text;
 }
 
+/* A small share has a "<" in it, which is markup in a picture alone. */
+static void write_amount(const struct picture *picture, int64_t value)
+{
+	char text[TEXT_BYTES_MAX];
+	double whole = (double)picture->tree->nodes[0].total;
+	fprintf(picture->out, "%s, ", text_value((double)value, picture->unit, text));
+	text_escape(picture->out, text_share((double)value, whole, text), TEXT_WHOLE);
+}
+
 /* Name, then what it took, then where it is from; a line each. */
 static void write_tooltip(const struct picture *picture, const struct tree_node *node,
 			  const struct frame *frame)
 {
-	char value[TEXT_BYTES_MAX], share[TEXT_BYTES_MAX];
-	double whole = (double)picture->tree->nodes[0].total;
 	fputs("<title>", picture->out);
 	if (node->merged)
 		fprintf(picture->out, "%u more, each below %.1f\u00a0%% of all or hidden for brevity",
 			node->merged, TREE_SHARE_MIN * 100);
 	else
 		text_escape(picture->out, frame->name, TEXT_WHOLE);
-	fprintf(picture->out, "\n%s, %s", text_value((double)node->total, picture->unit, value),
-		text_share((double)node->total, whole, share));
-	if (node->self > 0 && node->self != node->total)
-		fprintf(picture->out, ", itself %s, %s", text_value((double)node->self, picture->unit, value),
-			text_share((double)node->self, whole, share));
+	fputc('\n', picture->out);
+	write_amount(picture, node->total);
+	if (node->self > 0 && node->self != node->total) {
+		fputs(", itself ", picture->out);
+		write_amount(picture, node->self);
+	}
 	if (*frame->module || frame->inlined || *frame->file) {
 		fputc('\n', picture->out);
 		text_escape(picture->out, frame->module, TEXT_WHOLE);
