@@ -11,13 +11,15 @@ function flame(svg) {
 	const groups = Array.from(svg.querySelectorAll(".f"));
 	if (!groups.length)
 		return;
+	const papers = svg.querySelectorAll(".paper"), headHeight = alone ? papers[1].height.baseVal.value : 0;
+	const infoTop = info.y.baseVal[0].value, infoRow = 15;
 	const margin = groups[0].querySelector("rect").x.baseVal.value;
 	const frames = groups.map(read);
 	const root = frames[0], row = root.box.height.baseVal.value;
 	for (const frame of frames)
 		frame.depth = Math.abs(Math.round((frame.y - root.y) / row));
 	const icicle = frames.length > 1 && frames[frames.length - 1].y > root.y;
-	let width = drawn, zoomed = root, current = null;
+	let width = drawn, zoomed = root, current = null, infoLines = 1;
 
 	function read(group) {
 		const box = group.querySelector("rect"), title = group.querySelector("title").textContent;
@@ -87,12 +89,21 @@ function flame(svg) {
 	}
 
 	function fit() {
-		const wanted = Math.round(alone ? window.innerWidth : svg.parentNode.clientWidth) || drawn;
+		const wanted = Math.round(alone ? svg.clientWidth || window.innerWidth : svg.parentNode.clientWidth) || drawn;
 		width = Math.max(wanted, 240);
-		svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+		// Where the words need several lines, the picture gets higher at its top.
+		infoLines = wrap(hint, Infinity).length;
+		const more = (infoLines - 1) * infoRow;
+		svg.setAttribute("viewBox", `0 ${-more} ${width} ${height + more}`);
 		svg.setAttribute("width", width);
 		svg.style.width = width + "px";
-		svg.style.height = height + "px";
+		svg.style.height = height + more + "px";
+		holder.setAttribute("y", 2 - more);
+		for (const paper of papers)
+			paper.setAttribute("y", -more);
+		if (alone)
+			papers[1].setAttribute("height", headHeight + more);
+		tell(current);
 		svg.style.minWidth = "0";
 		const room = Math.min(width - 2 * margin, 400);
 		holder.setAttribute("x", width - margin - room);
@@ -109,8 +120,47 @@ function flame(svg) {
 		place();
 	}
 
+	function fits(text) {
+		info.textContent = text;
+		return info.getComputedTextLength() <= width - 2 * margin;
+	}
+
+	// The words in lines that fit, the last of so many excepted.
+	function wrap(text, most) {
+		const words = text.split(" "), lines = [words[0]];
+		for (let i = 1; i < words.length; i++) {
+			const last = lines.length - 1, longer = `${lines[last]} ${words[i]}`;
+			if (lines.length === most)
+				return lines.slice(0, last).concat(lines[last] + " " + words.slice(i).join(" "));
+			if (fits(longer))
+				lines[last] = longer;
+			else
+				lines.push(words[i]);
+		}
+		return lines;
+	}
+
+	function shorten(text) {
+		let from = 0, to = text.length;
+		while (from < to) {
+			const middle = (from + to + 1) >> 1;
+			if (fits(`${text.slice(0, middle)}\u2026`))
+				from = middle;
+			else
+				to = middle - 1;
+		}
+		return `${text.slice(0, from)}\u2026`;
+	}
+
+	// No more lines than there is room for; the last one then ends with dots.
 	function tell(frame) {
-		info.textContent = frame ? frame.says : hint;
+		const lines = wrap(frame ? frame.says : hint, infoLines);
+		const last = lines.length - 1;
+		if (!fits(lines[last]))
+			lines[last] = shorten(lines[last]);
+		info.textContent = "";
+		for (const [index, line] of lines.entries())
+			make(SVG, "tspan", info, { x: margin, y: infoTop - (infoLines - 1 - index) * infoRow }).textContent = line;
 	}
 
 	function select(frame) {
