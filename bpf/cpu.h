@@ -48,7 +48,6 @@ int on_cpu(struct bpf_perf_event_data *context)
 		return 0;
 	record->weight = cpu_weight_ns(context, task, control->cpu_period_ns);
 	record->count = 1;
-	count(COUNTER_SAMPLES);
 	if (!registers_are_user(&context->regs))
 		record_kernel_stack(context, record);
 	record_user_stack(scratch, task);

@@ -41,10 +41,18 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 	const struct profiler_control *control = control_of();
 	uint32_t parent_tgid = (uint32_t)parent->tgid;
 	uint32_t child_tgid = (uint32_t)child->tgid;
-	if (!control || !control->follow_children || child_tgid == parent_tgid || !is_target(parent_tgid))
+	if (!control || child_tgid == parent_tgid)
 		return 0;
+	if (!control->follow_children || !is_target(parent_tgid)) {
+		bpf_map_delete_elem(&targets,
+				    &child_tgid); /* the end of an earlier owner of the number was lost */
+		return 0;
+	}
 	uint32_t epoch = 1;
-	bpf_map_update_elem(&targets, &child_tgid, &epoch, BPF_ANY);
+	if (bpf_map_update_elem(&targets, &child_tgid, &epoch, BPF_ANY) < 0) {
+		count(COUNTER_TARGETS_FULL);
+		return 0;
+	}
 	/* The child begins with its parent's mappings. */
 	const struct unwind_process *process = unwind_process_of(parent_tgid);
 	if (process) {

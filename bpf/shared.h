@@ -260,7 +260,6 @@ struct heap_live {
 enum counter {
 	COUNTER_RING_FULL,	    /* samples lost because user space did not read in time */
 	COUNTER_FAULTS,		    /* page faults looked at */
-	COUNTER_SAMPLES,	    /* CPU samples taken */
 	COUNTER_HEAP_HITS,	    /* probe hits: entries */
 	COUNTER_HEAP_RETURNS,	    /* probe hits: returns */
 	COUNTER_HEAP_ALLOCATIONS,   /* recorded */
@@ -274,6 +273,7 @@ enum counter {
 	COUNTER_SWITCHES,      /* switches away from the target */
 	COUNTER_SWITCH_WALKS,  /* of which the stack was walked */
 	COUNTER_STORAGE_FULL,  /* no per-task memory */
+	COUNTER_TARGETS_FULL,  /* children that are not followed: too many at a time */
 	COUNTER_COUNT,
 };
 

@@ -113,12 +113,13 @@ static void comment_heap(struct writer *writer)
 	writer_comment(
 		writer,
 		"allocations=%" PRIu64 " frees=%" PRIu64 " unknown-frees=%" PRIu64 " missed-frees=%" PRIu64
-		" no-entry=%" PRIu64 " live-full=%" PRIu64 " stacks-full=%" PRIu64,
+		" no-entry=%" PRIu64 " live-full=%" PRIu64 " stacks-full=%" PRIu64 " sites-full=%" PRIu64,
 		counter_read(profiler, COUNTER_HEAP_ALLOCATIONS), counter_read(profiler, COUNTER_HEAP_FREES),
 		counter_read(profiler, COUNTER_HEAP_UNKNOWN_FREES),
 		counter_read(profiler, COUNTER_HEAP_MISSED_FREES),
 		counter_read(profiler, COUNTER_HEAP_NO_ENTRY), counter_read(profiler, COUNTER_HEAP_LIVE_FULL),
-		counter_read(profiler, COUNTER_HEAP_STACKS_FULL));
+		counter_read(profiler, COUNTER_HEAP_STACKS_FULL),
+		counter_read(profiler, COUNTER_HEAP_SITES_FULL));
 	if (profiler->heap_given_up)
 		writer_comment(writer, "heap: tracking ended after %.1f s, it cost too much",
 			       (double)profiler->heap_given_up_ns / 1e9);

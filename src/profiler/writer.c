@@ -2,9 +2,11 @@
  *
  * From addresses and labels to what a pprof file holds.
  */
+#define _GNU_SOURCE /* tdestroy() */
 #include "profiler/writer.h"
 
 #include <inttypes.h>
+#include <search.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,13 +36,38 @@ static uint64_t file_offset_of(const struct object *object, const struct unwind_
 	return 0;
 }
 
+/* A mapping that is in the file. */
+struct written {
+	uint64_t object_id, start;
+	uint32_t id;
+};
+
+static int by_object_and_start(const void *a, const void *b)
+{
+	const struct written *left = a;
+	const struct written *right = b;
+	if (left->object_id != right->object_id)
+		return left->object_id < right->object_id ? -1 : 1;
+	return left->start < right->start ? -1 : left->start > right->start;
+}
+
+static void written_keep(struct writer *writer, const struct written *written)
+{
+	struct written *kept = malloc(sizeof *kept);
+	if (!kept)
+		abort();
+	*kept = *written;
+	if (!tsearch(kept, &writer->mappings, by_object_and_start))
+		abort();
+}
+
 static uint32_t writer_mapping(struct writer *writer, const struct unwind_mapping *mapping)
 {
-	uint64_t object_id =
-		mapping->kind == MAPPING_OBJECT ? mapping->object_id : UINT64_MAX - mapping->kind;
-	for (size_t i = 0; i < writer->mapping_count; i++)
-		if (writer->mapping_keys[i][0] == object_id && writer->mapping_keys[i][1] == mapping->start)
-			return writer->mapping_ids[i];
+	struct written written = { .start = mapping->start };
+	written.object_id = mapping->kind == MAPPING_OBJECT ? mapping->object_id : UINT64_MAX - mapping->kind;
+	const void *known = tfind(&written, &writer->mappings, by_object_and_start);
+	if (known)
+		return (*(struct written *const *)known)->id;
 	struct pprof_mapping added = { .start = mapping->start, .limit = mapping->end, .has_functions = 1 };
 	if (mapping->kind == MAPPING_OBJECT) {
 		struct object *object = objects_at(writer->profiler->objects, mapping->object_id);
@@ -57,15 +84,9 @@ static uint32_t writer_mapping(struct writer *writer, const struct unwind_mappin
 		added.filename =
 			pprof_string(writer->profile, mapping->kind == MAPPING_JIT ? "[jit]" : "[uprobes]");
 	}
-	writer->mapping_ids = memory_grow(writer->mapping_ids, &writer->mapping_ids_max,
-					  writer->mapping_count, sizeof *writer->mapping_ids);
-	writer->mapping_keys = memory_grow(writer->mapping_keys, &writer->mapping_keys_max,
-					   writer->mapping_count, sizeof *writer->mapping_keys);
-	uint32_t id = pprof_add_mapping(writer->profile, &added);
-	writer->mapping_keys[writer->mapping_count][0] = object_id;
-	writer->mapping_keys[writer->mapping_count][1] = mapping->start;
-	writer->mapping_ids[writer->mapping_count++] = id;
-	return id;
+	written.id = pprof_add_mapping(writer->profile, &added);
+	written_keep(writer, &written);
+	return written.id;
 }
 
 /* The main program's mappings come first and all, used or not, as readers expect. */
@@ -88,8 +109,7 @@ int writer_end(struct writer *writer, const char *path, char error[static PROFIL
 	if (code < 0)
 		profiler_error(error, "%s", text);
 	pprof_destroy(writer->profile);
-	free(writer->mapping_ids);
-	free(writer->mapping_keys);
+	tdestroy(writer->mappings, free);
 	return code;
 }
 
@@ -280,8 +300,12 @@ void writer_comment_stacks(struct writer *writer)
 		       summary.user_stacks_scanned, stops);
 	if (names_kernel_note(writer->profiler->names))
 		writer_comment(writer, "%s", names_kernel_note(writer->profiler->names));
-	writer_comment(writer, "lost: samples=%" PRIu64 " rows=%" PRIu64, summary.samples_lost,
-		       writer->profiler->rows.rows_dropped);
+	writer_comment(writer,
+		       "lost: samples=%" PRIu64 " rows=%" PRIu64 " thread-state=%" PRIu64
+		       " processes=%" PRIu64,
+		       summary.samples_lost, writer->profiler->rows.rows_dropped,
+		       counter_read(writer->profiler, COUNTER_STORAGE_FULL),
+		       counter_read(writer->profiler, COUNTER_TARGETS_FULL));
 }
 
 void writer_period(struct writer *writer, const char *type, const char *unit, int64_t period)

@@ -14,9 +14,7 @@
 struct writer {
 	struct profiler *profiler;
 	struct pprof *profile;
-	uint32_t *mapping_ids; /* by object and start: pairs in mapping_keys */
-	uint64_t (*mapping_keys)[2];
-	size_t mapping_count, mapping_ids_max, mapping_keys_max;
+	void *mappings; /* a tree of tsearch(3): what is in the file, by object and start; owned */
 	uint32_t kernel_mapping_id, module_mapping_id, jit_mapping_id;
 };
 
