@@ -239,8 +239,9 @@ def short_lived_children(host):
     total = recording.cpu.total("samples", lambda sample: "split" in (sample.labels.get("thread"), ) or
                                 sample.has("split_worker"))
     named = recording.cpu.total("samples", lambda sample: sample.has("split_worker"))
-    # 60 times some 16 ms; a few of the samples are in the loader, before main.
-    check(named >= 500, f"{named} samples in children's split_worker; of {total}, of "
+    # Some 16 ms each, of which the first are over before what the new program has mapped could be read: on a busy
+    # machine a third of them.
+    check(total >= 100 and named >= total / 2, f"{named} samples in children's split_worker; of {total}, of "
                         f"{recording.cpu.total('samples')} in all")
 
 

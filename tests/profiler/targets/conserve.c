@@ -353,7 +353,7 @@ static int has_breakpoint(uintptr_t function)
  * is read a moment later, too: hence the pause. Nobody watches, perhaps: not for ever. */
 static void wait_until_watched(void)
 {
-	for (unsigned i = 0; i < 500; i++) {
+	for (unsigned i = 0; i < 3000; i++) {
 		free(malloc(1));
 		if (has_breakpoint((uintptr_t)malloc) && has_breakpoint((uintptr_t)free)) {
 			usleep(300000);
