@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Samples by time on the CPU, and by page faults. Both hang on perf events of the target's own tasks, so
- * that nobody else is interrupted.
+ * that nobody else is interrupted; but where processes come and go the clock is each CPU's (see events.c),
+ * and asks who is on it.
  */
 #ifndef BPF_CPU_H
 #define BPF_CPU_H
@@ -39,13 +40,11 @@ int on_cpu(struct bpf_perf_event_data *context)
 {
 	const struct profiler_control *control = control_of();
 	struct scratch *scratch = scratch_of(SCRATCH_CPU);
-	if (!control || !control->window_open || !scratch)
+	if (!control || !control->window_open || !scratch || !is_target(bpf_get_current_pid_tgid() >> 32))
 		return 0;
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct record *record = &scratch->record;
 	record_begin(record, RECORD_CPU, bpf_ktime_get_ns());
-	if (!is_target(record->tgid))
-		return 0;
 	record->weight = cpu_weight_ns(context, task, control->cpu_period_ns);
 	record->count = 1;
 	if (!registers_are_user(&context->regs))

@@ -20,6 +20,7 @@
 
 #define KERNEL_PF_KTHREAD 0x00200000 /* task_struct.flags, include/linux/sched.h */
 #define KERNEL_TASK_RUNNING 0	     /* task_struct.__state: runnable; anything else sleeps */
+#define KERNEL_TASK_DEAD 0x80	     /* task_struct.__state: this was its last moment on a CPU */
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 

@@ -17,14 +17,17 @@ static __always_inline int stop_until_read(uint32_t tgid)
 	return control && control->stop_tgid == tgid && bpf_send_signal(SIGNAL_STOP) == 0;
 }
 
-/* The record was lost: nobody would let it go on. */
-static __always_inline void stop_no_more(void)
+/* The record was lost, or user space has ended the recording meanwhile: nobody would let it go on. */
+static __always_inline void stop_no_more(int lost)
 {
-	bpf_send_signal(SIGNAL_CONTINUE);
+	const struct profiler_control *control = control_of();
+	if (lost || !control || !*(const volatile uint32_t *)&control->stop_tgid)
+		bpf_send_signal(SIGNAL_CONTINUE);
 }
 
-/* From tracepoints that run with preemption off. 0, or -1: lost. */
-static __always_inline int tell(enum record_kind kind, uint32_t tgid, uint32_t tid)
+/* From tracepoints that run with preemption off. `stops`: the process waits for its SIGCONT. 0, or -1: lost.
+ */
+static __always_inline int tell(enum record_kind kind, uint32_t tgid, uint32_t tid, int stops)
 {
 	struct scratch *scratch = scratch_of(SCRATCH_SWITCH);
 	if (!scratch)
@@ -32,6 +35,7 @@ static __always_inline int tell(enum record_kind kind, uint32_t tgid, uint32_t t
 	record_begin(&scratch->record, kind, bpf_ktime_get_ns());
 	scratch->record.tgid = tgid;
 	scratch->record.tid = tid;
+	scratch->record.weight = (uint64_t)stops;
 	return record_emit(&scratch->record, 1);
 }
 
@@ -59,7 +63,7 @@ int BPF_PROG(on_fork, struct task_struct *parent, struct task_struct *child)
 		struct unwind_process copy = *process;
 		bpf_map_update_elem(&processes, &child_tgid, &copy, BPF_ANY);
 	}
-	tell(RECORD_FORK, parent_tgid, child_tgid);
+	tell(RECORD_FORK, parent_tgid, child_tgid, 0);
 	return 0;
 }
 
@@ -73,8 +77,9 @@ int BPF_PROG(on_exec, struct task_struct *task)
 	(*epoch)++; /* its blocks and addresses are gone */
 	bpf_map_delete_elem(&processes, &tgid);
 	int stops = stop_until_read(tgid);
-	if (tell(RECORD_EXEC, tgid, (uint32_t)task->pid) < 0 && stops)
-		stop_no_more();
+	int lost = tell(RECORD_EXEC, tgid, (uint32_t)task->pid, stops) < 0;
+	if (stops)
+		stop_no_more(lost);
 	return 0;
 }
 
@@ -85,8 +90,11 @@ int BPF_PROG(on_exit, struct task_struct *task)
 	if (!is_target(tgid))
 		return 0;
 	int live = BPF_CORE_READ((struct task_struct___life *)task, signal, live.counter);
-	if (live == 0)
-		tell(RECORD_EXIT, tgid, (uint32_t)task->pid);
+	if (live == 0 && tell(RECORD_EXIT, tgid, (uint32_t)task->pid, 0) < 0) {
+		/* User space will not hear of it, and the tables have room for the living only. */
+		bpf_map_delete_elem(&targets, &tgid);
+		bpf_map_delete_elem(&processes, &tgid);
+	}
 	return 0;
 }
 
@@ -116,7 +124,7 @@ static __always_inline int tell_memory(struct task_struct *task, enum record_kin
 	struct record *record = &state->call.record;
 	record_begin(record, kind, bpf_ktime_get_ns());
 	record->address = address;
-	record->weight = bytes;
+	record->weight = bytes; /* of RECORD_MAPPINGS: whether it waits for its SIGCONT */
 	/* What an allocator maps is for blocks that are counted one by one. */
 	const struct profiler_control *control = control_of();
 	record->count = control && control->heap_on && is_in_allocator(state, task);
@@ -129,14 +137,18 @@ static __always_inline int tell_memory(struct task_struct *task, enum record_kin
 static __always_inline void tell_code(struct task_struct *task)
 {
 	int stops = stop_until_read((uint32_t)task->tgid);
-	if (tell_memory(task, RECORD_MAPPINGS, 0, 0) < 0 && stops)
-		stop_no_more();
+	int lost = tell_memory(task, RECORD_MAPPINGS, 0, (uint64_t)stops) < 0;
+	if (stops)
+		stop_no_more(lost);
 }
 
 static __always_inline void on_mmap(struct task_struct *task, struct pt_regs *registers, long result,
 				    int memory_on)
 {
-	if (call_argument(registers, 2) & PROTECTION_EXECUTE)
+	/* Code of a file has unwind rows. Generated code has none: a stack that meets it asks for the
+	 * mappings, and a compiler that maps piece by piece is not stopped at each. */
+	if (call_argument(registers, 2) & PROTECTION_EXECUTE &&
+	    !(call_argument(registers, 3) & MAP_OF_NO_FILE))
 		tell_code(task);
 	if (memory_on)
 		tell_memory(task, RECORD_MAP, (uint64_t)result, call_argument(registers, 1));

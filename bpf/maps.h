@@ -104,12 +104,17 @@ struct {
 } requests SEC(".maps");
 
 /* Of the CPU, and yet added at once: probes of user space can be preempted half way. */
-static __always_inline void count(enum counter which)
+static __always_inline void count_many(enum counter which, uint64_t many)
 {
 	uint32_t key = which;
 	uint64_t *value = bpf_map_lookup_elem(&counters, &key);
 	if (value)
-		__sync_fetch_and_add(value, 1);
+		__sync_fetch_and_add(value, many);
+}
+
+static __always_inline void count(enum counter which)
+{
+	count_many(which, 1);
 }
 
 static __always_inline const struct profiler_control *control_of(void)

@@ -101,13 +101,16 @@ static __always_inline void request_mappings(struct record *record)
 		return;
 	bpf_map_update_elem(&requests, &tgid, &now_ns, BPF_ANY);
 	uint32_t kind = record->kind;
+	uint64_t weight = record->weight;
 	uint16_t user_frames = record->user_frames, kernel_frames = record->kernel_frames;
 	record->kind = RECORD_MAPPINGS;
+	record->weight = 0;
 	record->user_frames = record->kernel_frames = 0; /* none are sent: the reader checks the length */
 	if (bpf_ringbuf_output(&records, record, __builtin_offsetof(struct record, frames),
 			       BPF_RB_FORCE_WAKEUP) < 0)
 		count(COUNTER_RING_FULL);
 	record->kind = kind;
+	record->weight = weight;
 	record->user_frames = user_frames;
 	record->kernel_frames = kernel_frames;
 }

@@ -164,8 +164,8 @@ enum record_kind {
 	RECORD_BLOCKED,	 /* weight: nanoseconds asleep */
 	RECORD_RUNQUEUE, /* weight: nanoseconds runnable but not running */
 	RECORD_FAULT,	 /* weight: page faults */
-	RECORD_MAPPINGS, /* a process whose mappings must be read (again): only tgid counts */
-	RECORD_EXEC,	 /* a followed process has executed another program */
+	RECORD_MAPPINGS, /* a process whose mappings must be read (again); weight 1: it waits for SIGCONT */
+	RECORD_EXEC,	 /* a followed process has executed another program; weight as above */
 	RECORD_FORK,	 /* tid: the child's tgid */
 	RECORD_EXIT,	 /* a followed process (not thread) has ended */
 	RECORD_MAP,	 /* memory was mapped at `address`, `weight` bytes; count 1: by an allocator, for its
@@ -270,6 +270,7 @@ enum counter {
 	COUNTER_HEAP_STACKS_FULL,
 	COUNTER_HEAP_SITES_FULL,
 	COUNTER_HEAP_NO_ENTRY, /* a return without its entry */
+	COUNTER_UNSAMPLED_NS,  /* run time of threads that ended before their first sample */
 	COUNTER_SWITCHES,      /* switches away from the target */
 	COUNTER_SWITCH_WALKS,  /* of which the stack was walked */
 	COUNTER_STORAGE_FULL,  /* no per-task memory */
@@ -289,6 +290,7 @@ struct profiler_control {
 	uint64_t heap_rate_bytes; /* 1: every allocation */
 	uint64_t off_cpu_rate_ns; /* nanoseconds off the CPU that one sample stands for */
 	uint64_t cpu_period_ns;	  /* of a sample by the CPU clock; 0: hardware cycles, run time is asked */
+	uint64_t first_sample_ns; /* run time after which a new thread has its first sample; 0: at any time */
 };
 
 /* Sampling by bytes: tables of draws and weights, as fixed point with 24 and 16 fractional bits. */

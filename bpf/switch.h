@@ -128,12 +128,25 @@ static __always_inline void switch_draw(struct switch_task *state, uint64_t rate
 	state->drawn = 1;
 }
 
+/* A thread that ends before its first sample was due has run, but is in no profile. */
+static __always_inline void count_unsampled(struct task_struct *task)
+{
+	const struct profiler_control *control = control_of();
+	uint64_t run_ns = ((struct task_struct___life *)task)->se.sum_exec_runtime;
+	if (control && run_ns < control->first_sample_ns)
+		count_many(COUNTER_UNSAMPLED_NS, run_ns);
+}
+
 static __always_inline void switch_out(void *context, struct task_struct *task, int preempted,
 				       uint64_t now_ns, uint64_t rate_ns)
 {
 	uint32_t tgid = (uint32_t)task->tgid;
 	if (!is_target(tgid))
 		return;
+	if (task->__state == KERNEL_TASK_DEAD) { /* it does not come back */
+		count_unsampled(task);
+		return;
+	}
 	struct switch_task *state =
 		bpf_task_storage_get(&switch_tasks, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE);
 	if (!state) {

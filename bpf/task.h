@@ -40,7 +40,7 @@ enum { CALL_MMAP = 9, CALL_MUNMAP = 11, CALL_BRK = 12, CALL_MREMAP = 25 };
 enum { CALL_MMAP = 222, CALL_MUNMAP = 215, CALL_BRK = 214, CALL_MREMAP = 216 };
 #endif
 
-enum { PROTECTION_EXECUTE = 4 }; /* PROT_EXEC */
+enum { PROTECTION_EXECUTE = 4, MAP_OF_NO_FILE = 0x20 }; /* PROT_EXEC, MAP_ANONYMOUS */
 
 #if defined(__TARGET_ARCH_x86)
 static __always_inline int registers_are_user(const bpf_user_pt_regs_t *registers)
@@ -57,7 +57,7 @@ static __always_inline uint64_t registers_system_call(struct pt_regs *registers)
 /* The first arguments of a system call. */
 static __always_inline uint64_t call_argument(struct pt_regs *registers, int n)
 {
-	return n == 0 ? registers->rdi : n == 1 ? registers->rsi : registers->rdx;
+	return n == 0 ? registers->rdi : n == 1 ? registers->rsi : n == 2 ? registers->rdx : registers->r10;
 }
 #elif defined(__TARGET_ARCH_arm64)
 static __always_inline int registers_are_user(const bpf_user_pt_regs_t *registers)

@@ -337,23 +337,29 @@ static UNWIND_ALWAYS_INLINE long unwind_signal_frame(struct unwind_walk *walk)
 	return 0;
 }
 
-/* By frame pointer. `generated`: code of which nothing is known, so what is found must be plausible. */
-static UNWIND_ALWAYS_INLINE long unwind_frame_pointer(struct unwind_walk *walk, int generated)
+/* By frame pointer. `doubt`: in code of which nothing is known what is found must be plausible, else the walk
+ * ends for this reason; UNWIND_STOP_END: the code keeps frame pointers by convention. */
+static UNWIND_ALWAYS_INLINE long unwind_frame_pointer(struct unwind_walk *walk, enum unwind_stop doubt)
 {
 	struct unwind_state *state = &walk->state;
 	uint64_t bp = state->bp, caller_bp;
-	if (generated && (bp < state->sp || bp - state->sp > UNWIND_STACK_SPAN || bp % 8))
-		return unwind_end(walk, UNWIND_STOP_JIT);
+	if (doubt && (bp < state->sp || bp - state->sp > UNWIND_STACK_SPAN || bp % 8))
+		return unwind_end(walk, doubt);
 	if (bp == 0)
 		return unwind_end(walk, UNWIND_STOP_END);
 	if (unwind_read_word(walk, bp) < 0)
-		return unwind_end(walk, generated ? UNWIND_STOP_JIT : UNWIND_STOP_READ);
+		return unwind_end(walk, doubt ? doubt : UNWIND_STOP_READ);
 	caller_bp = state->word;
 	if (unwind_read_word(walk, bp + 8) < 0)
-		return unwind_end(walk, generated ? UNWIND_STOP_JIT : UNWIND_STOP_READ);
-	if (generated && unwind_mapping_index(state->mappings_first, state->mappings_count,
-					      state->word - 1) == UNWIND_NONE)
-		return unwind_end(walk, UNWIND_STOP_JIT);
+		return unwind_end(walk, doubt ? doubt : UNWIND_STOP_READ);
+	/* A file's code without rows may use the register for anything: there must be a call before the
+	 * address. */
+	if (doubt == UNWIND_STOP_NO_ROW &&
+	    !unwind_is_return_address(state->mappings_first, state->mappings_count, state->word))
+		return unwind_end(walk, doubt);
+	if (doubt && unwind_mapping_index(state->mappings_first, state->mappings_count, state->word - 1) ==
+			     UNWIND_NONE)
+		return unwind_end(walk, doubt);
 	if (state->word == 0)
 		return unwind_end(walk, UNWIND_STOP_END);
 	if (caller_bp == bp)
@@ -494,12 +500,15 @@ static UNWIND_ALWAYS_INLINE long unwind_in_object(struct unwind_walk *walk, uint
 	if (cfa == UNWIND_CFA_SIGNAL)
 		return unwind_signal_frame(walk);
 	if (cfa == UNWIND_CFA_FRAME_POINTER)
-		return unwind_frame_pointer(walk, 0);
+		return unwind_frame_pointer(walk, UNWIND_STOP_END);
 	if (rule && cfa != UNWIND_CFA_GAP && cfa != UNWIND_CFA_UNSUPPORTED)
 		return unwind_by_row(walk, rule);
 	if (state->exact)
 		return unwind_scan_stack(walk);
-	return unwind_end(walk, cfa == UNWIND_CFA_GAP ? UNWIND_STOP_NO_ROW : UNWIND_STOP_UNSUPPORTED);
+	/* Between generated code and its program lies code that the same generator wrote into the file (V8's
+	 * builtins), with frame pointers and without rows. */
+	return cfa == UNWIND_CFA_GAP ? unwind_frame_pointer(walk, UNWIND_STOP_NO_ROW)
+				     : unwind_end(walk, UNWIND_STOP_UNSUPPORTED);
 }
 
 /* Puts down the frame at hand and goes to its caller; 1 at the end. */
@@ -526,7 +535,7 @@ static long unwind_step(uint32_t index, void *context)
 	if (!known)
 		return unwind_end(walk, UNWIND_STOP_NO_MAPPING);
 	if (state->mapping.kind == MAPPING_JIT)
-		return unwind_frame_pointer(walk, 1);
+		return unwind_frame_pointer(walk, UNWIND_STOP_JIT);
 	if (state->mapping.kind == MAPPING_UPROBES)
 		return unwind_probe_page(walk);
 	return unwind_in_object(walk, pc);

@@ -9,11 +9,12 @@
 
 #include "profiler/internal.h"
 
-/* The program that was started for us waits for its mappings to be read. */
-static void let_go_on(const struct profiler *profiler, pid_t pid)
+/* The program that was started for us waits for its mappings to be read. Only then: what it does to itself
+ * with SIGSTOP is its own affair. */
+static void let_go_on(const struct profiler *profiler, const struct record *record)
 {
-	if (profiler->control->stop_tgid == (uint32_t)pid)
-		kill(pid, SIGCONT);
+	if (record->weight && profiler->main_pid == (pid_t)record->tgid)
+		kill(profiler->main_pid, SIGCONT);
 }
 
 /* The programs have given the child what its parent had mapped then; its parent may have gone on since. */
@@ -44,7 +45,7 @@ static void news_exec(struct profiler *profiler, const struct record *record)
 	process_leave(profiler, process, 0);
 	process_read_mappings(profiler, process);
 	allocators_probe(profiler, process);
-	let_go_on(profiler, process->pid);
+	let_go_on(profiler, record);
 }
 
 static void news_exit(struct profiler *profiler, const struct record *record)
@@ -58,7 +59,8 @@ static void news_exit(struct profiler *profiler, const struct record *record)
 	}
 	bpf_map_delete_elem(map_fd_of(profiler, "targets"), &tgid);
 	if (process) {
-		names_read_jit(profiler->names, process->pid);
+		if (process->has_jit)
+			names_read_jit(profiler->names, process->pid);
 		process_leave(profiler, process, 1);
 	}
 	links_end(profiler, (pid_t)tgid);
@@ -67,9 +69,11 @@ static void news_exit(struct profiler *profiler, const struct record *record)
 static void news_mappings(struct profiler *profiler, const struct record *record)
 {
 	struct process *process = process_add(profiler, (pid_t)record->tgid);
-	if (process_read_mappings(profiler, process) == 0)
+	if (!record->weight)
+		process_ask_mappings(profiler, process);
+	else if (process_read_mappings(profiler, process) == 0)
 		allocators_probe(profiler, process);
-	let_go_on(profiler, process->pid);
+	let_go_on(profiler, record);
 }
 
 static void add_stack_counts(struct profiler *profiler, const struct record *record)

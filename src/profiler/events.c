@@ -3,6 +3,11 @@
  * Perf events of the target's own tasks: the clock (or hardware cycles) that takes CPU samples, and page
  * faults. One of each per thread that is there now; the kernel makes those of later threads (and children)
  * from them.
+ *
+ * An event that the kernel makes for a new task begins with a whole period: a thread that runs for less than
+ * that is never sampled, and of a build, a shell script or a server with a thread per request nothing would
+ * be seen; a program with another user's rights (setuid) even loses its events. So where children are
+ * followed the clock is each CPU's own, and the program asks who runs (0.1 % of a CPU at 99 Hz).
  */
 #include <dirent.h>
 #include <errno.h>
@@ -28,6 +33,11 @@ static int event_open(struct perf_event_attr *attributes, pid_t tid, const struc
 	return (int)syscall(SYS_perf_event_open, attributes, tid, -1, -1, PERF_FLAG_FD_CLOEXEC);
 }
 
+static uint64_t period_ns(const struct profiler *profiler)
+{
+	return 1000000000u / profiler->options.hz;
+}
+
 static int event_open_cycles(const struct profiler *profiler, pid_t tid)
 {
 	struct perf_event_attr attributes = { .type = PERF_TYPE_HARDWARE,
@@ -41,7 +51,7 @@ static int event_open_clock(const struct profiler *profiler, pid_t tid)
 {
 	struct perf_event_attr attributes = { .type = PERF_TYPE_SOFTWARE,
 					      .config = PERF_COUNT_SW_CPU_CLOCK,
-					      .sample_period = 1000000000u / profiler->options.hz };
+					      .sample_period = period_ns(profiler) };
 	return event_open(&attributes, tid, profiler);
 }
 
@@ -60,7 +70,7 @@ static int event_open_cpu(struct profiler *profiler, pid_t tid)
 	fd = event_open_clock(profiler, tid);
 	if (fd >= 0) {
 		profiler->cpu_event_name = "cpu-clock";
-		profiler->control->cpu_period_ns = 1000000000u / profiler->options.hz;
+		profiler->control->cpu_period_ns = period_ns(profiler);
 	}
 	return fd;
 }
@@ -85,18 +95,50 @@ static int event_attach(struct profiler *profiler, int fd, const char *program_n
 	return 0;
 }
 
-static int thread_open(struct profiler *profiler, pid_t tid)
+static int cpu_event_keep(struct profiler *profiler, int fd)
 {
-	int cpu_fd = event_open_cpu(profiler, tid);
-	if (cpu_fd < 0)
-		return -errno;
-	int code = event_attach(profiler, cpu_fd, "on_cpu");
+	int code = event_attach(profiler, fd, "on_cpu");
 	if (code < 0)
 		return code;
-	ioctl(cpu_fd, PERF_EVENT_IOC_DISABLE, 0); /* attaching has enabled it; the window does */
+	ioctl(fd, PERF_EVENT_IOC_DISABLE, 0); /* attaching has enabled it; the window does */
 	profiler->cpu_events = memory_grow(profiler->cpu_events, &profiler->cpu_events_max,
 					   profiler->cpu_event_count, sizeof *profiler->cpu_events);
-	profiler->cpu_events[profiler->cpu_event_count++] = cpu_fd;
+	profiler->cpu_events[profiler->cpu_event_count++] = fd;
+	return 0;
+}
+
+/* The clock of each CPU that is there. */
+static int clocks_open(struct profiler *profiler)
+{
+	int cpus = libbpf_num_possible_cpus();
+	int code = cpus < 0 ? cpus : 0;
+	for (int cpu = 0; !code && cpu < cpus; cpu++) {
+		struct perf_event_attr attributes = { .type = PERF_TYPE_SOFTWARE,
+						      .size = sizeof attributes,
+						      .config = PERF_COUNT_SW_CPU_CLOCK,
+						      .sample_period = period_ns(profiler),
+						      .disabled = 1 };
+		int fd = (int)syscall(SYS_perf_event_open, &attributes, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
+		if (fd < 0 && errno == ENODEV) /* it is offline */
+			continue;
+		code = fd < 0 ? -errno : cpu_event_keep(profiler, fd);
+	}
+	profiler->cpu_event_name = "cpu-clock";
+	profiler->control->cpu_period_ns = period_ns(profiler);
+	return code;
+}
+
+static int thread_open(struct profiler *profiler, pid_t tid)
+{
+	if (!profiler->options.follow_children) {
+		int cpu_fd = event_open_cpu(profiler, tid);
+		if (cpu_fd < 0)
+			return -errno;
+		int code = cpu_event_keep(profiler, cpu_fd);
+		if (code < 0)
+			return code;
+		profiler->control->first_sample_ns = period_ns(profiler);
+	}
 	int fault_fd = event_open_faults(profiler, tid);
 	if (fault_fd < 0)
 		return -errno;
@@ -135,12 +177,14 @@ static int threads_open(struct profiler *profiler, pid_t pid)
 	}
 	closedir(folder);
 	free(known);
-	return code ? code : profiler->cpu_event_count ? 0 : -ESRCH;
+	return code ? code : profiler->fault_event_count ? 0 : -ESRCH;
 }
 
 int events_open(struct profiler *profiler, pid_t pid, char error[static PROFILER_ERROR_BYTES_MAX])
 {
 	int code = threads_open(profiler, pid);
+	if (!code && profiler->options.follow_children)
+		code = clocks_open(profiler);
 	if (code == -ESRCH || code == -ENOENT)
 		return profiler_error(error, "pid %d has ended, or is not a process", (int)pid);
 	if (code == -EACCES || code == -EPERM)
@@ -149,6 +193,11 @@ int events_open(struct profiler *profiler, pid_t pid, char error[static PROFILER
 			"pid %d may not be profiled by this user: run with sudo, or as the user who "
 			"started it",
 			(int)pid);
+	if (code == -EMFILE)
+		return profiler_error(error,
+				      "too few files may be open for pid %d: each of its threads takes four "
+				      "(ulimit -n)",
+				      (int)pid);
 	if (code == -EINVAL)
 		return profiler_error(error,
 				      "no sampling at %u Hz: the kernel's limit is in "

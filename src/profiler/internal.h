@@ -36,6 +36,10 @@ struct process {
 	pid_t pid;
 	uint32_t generation; /* 0: not read yet */
 	int exited;
+	int is_cut; /* not all of its mappings are known, and a person has been told */
+	int has_jit; /* it generates code, whose names are read at its end */
+	int is_due; /* its mappings are to be read again, later */
+	int64_t read_at_ns, read_ns; /* when they were, and how long it took */
 	uint32_t *probed; /* objects that were searched for allocators */
 	size_t probed_count, probed_max;
 };
@@ -81,6 +85,7 @@ struct profiler {
 	struct mapping_sets sets;
 	struct process *processes;
 	size_t process_count, processes_max;
+	int is_due; /* some process is */
 	pid_t main_pid;
 
 	struct links links, heap_links; /* heap_links: allocator probes, which the budget may end */
@@ -153,6 +158,9 @@ struct process *process_find(struct profiler *profiler, pid_t pid);
 struct process *process_add(struct profiler *profiler, pid_t pid);
 /* Reads /proc/PID/maps; the kernel's tables follow. 0, or -errno. */
 int process_read_mappings(struct profiler *profiler, struct process *process);
+/* The same, but soon when it was read a moment ago; allocators that are new are probed. */
+void process_ask_mappings(struct profiler *profiler, struct process *process);
+void processes_read_due(struct profiler *profiler);
 /* It has executed another program, or (exited) ended: what it had mapped is not there any more. */
 void process_leave(struct profiler *profiler, struct process *process, int exited);
 

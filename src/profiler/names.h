@@ -56,8 +56,9 @@ size_t names_of_kernel(struct names *names, uint64_t address, struct name_line l
 		       const char **ret_module);
 
 /* Generated code: what /tmp/perf-PID.map says (in the process's own root and PID namespace); "[jit]"
- * otherwise. Call names_read_jit() while the process lives; the file's last state counts, so again at the
- * end. */
+ * otherwise. Call names_hold_jit() while the process lives, and names_read_jit() when it has ended, or at the
+ * end: the file's last state counts. A descriptor is held in between. */
+void names_hold_jit(struct names *names, pid_t pid);
 void names_read_jit(struct names *names, pid_t pid);
 size_t names_of_jit(struct names *names, pid_t pid, uint64_t address,
 		    struct name_line lines[static NAMES_LINES_MAX]);

@@ -25,15 +25,12 @@ enum {
 	PROCESSES_MAX = 4096 /* as many as are followed */
 };
 
-struct process_identity {
-	long user_ids[4]; /* real, effective, saved, of the file system */
-	long name;	  /* the process's ID as it sees it itself */
-};
-
 void jit_names_close(struct jit_names *jit)
 {
 	free(jit->texts);
 	name_ranges_finish(&jit->ranges);
+	if (jit->root_fd >= 0)
+		close(jit->root_fd);
 }
 
 /* Reads up to `bytes_max` and puts a 0 behind it. NULL: cannot be read. */
@@ -93,19 +90,20 @@ static int identify(pid_t pid, struct process_identity *ret_identity)
 	return known ? 0 : -1;
 }
 
-static int open_map(pid_t pid, const struct process_identity *identity)
+static int open_root(pid_t pid)
+{
+	char path[64];
+	snprintf(path, sizeof path, "/proc/%d/root", (int)pid);
+	return open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+}
+
+static int open_map(int root_fd, const struct process_identity *identity)
 {
 	char path[64];
 	struct open_how how = { .flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_NOFOLLOW,
 				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-	snprintf(path, sizeof path, "/proc/%d/root", (int)pid);
-	int root = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (root < 0)
-		return -1;
 	snprintf(path, sizeof path, "tmp/perf-%ld.map", identity->name);
-	int fd = (int)syscall(SYS_openat2, root, path, &how, sizeof how);
-	close(root);
-	return fd;
+	return (int)syscall(SYS_openat2, root_fd, path, &how, sizeof how);
 }
 
 static int is_acceptable(const struct stat *status, const struct process_identity *identity)
@@ -157,36 +155,59 @@ static struct jit_names *find_or_add(struct names *names, pid_t pid)
 		return NULL;
 	names->jits = jits;
 	found = &names->jits[names->jit_count++];
-	*found = (struct jit_names){ .pid = pid };
+	*found = (struct jit_names){ .pid = pid, .root_fd = -1 };
 	return found;
+}
+
+void names_hold_jit(struct names *names, pid_t pid)
+{
+	struct process_identity identity;
+	struct jit_names *jit = identify(pid, &identity) == 0 ? find_or_add(names, pid) : NULL;
+	int root_fd = jit ? open_root(pid) : -1;
+	if (root_fd < 0)
+		return;
+	if (jit->root_fd >= 0)
+		close(jit->root_fd);
+	jit->root_fd = root_fd;
+	jit->identity = identity;
+}
+
+static void read_map(struct jit_names *jit, int fd)
+{
+	struct stat status = { 0 };
+	if (fstat(fd, &status) < 0 || !is_acceptable(&status, &jit->identity))
+		return;
+	const uint64_t id[4] = { status.st_dev, status.st_ino, (uint64_t)status.st_size,
+				 (uint64_t)status.st_mtim.tv_sec * 1000000000 +
+					 (uint64_t)status.st_mtim.tv_nsec };
+	if (jit->texts && memcmp(jit->file_id, id, sizeof id) == 0)
+		return;
+	/* A file that grows while it is read counts as far as it went. */
+	size_t bytes = status.st_size < FILE_BYTES_MAX ? (size_t)status.st_size : FILE_BYTES_MAX;
+	char *texts = read_all(fd, bytes);
+	if (!texts)
+		return;
+	free(jit->texts);
+	name_ranges_finish(&jit->ranges);
+	jit->ranges = (struct name_ranges){ 0 };
+	jit->texts = texts;
+	memcpy(jit->file_id, id, sizeof id);
+	read_entries(jit);
 }
 
 void names_read_jit(struct names *names, pid_t pid)
 {
-	struct process_identity identity;
-	struct stat status = { 0 };
-	if (identify(pid, &identity) < 0)
-		return;
-	int fd = open_map(pid, &identity);
+	/* Of a process that has ended, what was held while it lived is left. */
+	names_hold_jit(names, pid);
+	struct jit_names *jit = find(names, pid);
+	int fd = jit && jit->root_fd >= 0 ? open_map(jit->root_fd, &jit->identity) : -1;
+	if (jit && jit->root_fd >= 0) {
+		close(jit->root_fd);
+		jit->root_fd = -1;
+	}
 	if (fd < 0)
 		return;
-	struct jit_names *jit = NULL;
-	if (fstat(fd, &status) == 0 && is_acceptable(&status, &identity))
-		jit = find_or_add(names, pid);
-	const uint64_t id[4] = { status.st_dev, status.st_ino, (uint64_t)status.st_size,
-				 (uint64_t)status.st_mtim.tv_sec * 1000000000 +
-					 (uint64_t)status.st_mtim.tv_nsec };
-	if (jit && !(jit->texts && memcmp(jit->file_id, id, sizeof id) == 0)) {
-		/* A file that grows while it is read counts as far as it went. */
-		size_t bytes = status.st_size < FILE_BYTES_MAX ? (size_t)status.st_size : FILE_BYTES_MAX;
-		char *texts = read_all(fd, bytes);
-		if (texts) {
-			jit_names_close(jit);
-			*jit = (struct jit_names){ .pid = pid, .texts = texts };
-			memcpy(jit->file_id, id, sizeof id);
-			read_entries(jit);
-		}
-	}
+	read_map(jit, fd);
 	close(fd);
 }
 

@@ -104,8 +104,15 @@ struct kernel_names {
 	size_t count, capacity;
 };
 
+struct process_identity {
+	long user_ids[4]; /* real, effective, saved, of the file system */
+	long name;	  /* the process's ID as it sees it itself */
+};
+
 struct jit_names {
 	pid_t pid;
+	int root_fd; /* the process's root, and who it is: for when it has ended; -1: not held */
+	struct process_identity identity;
 	uint64_t file_id[4]; /* device, inode, size, mtime: of what was read */
 	char *texts;
 	struct name_ranges

@@ -11,6 +11,7 @@
 
 #include <bpf/bpf.h>
 
+#include "base/clock.h"
 #include "profiler/internal.h"
 
 enum { MAPPINGS_OF_PROCESS_MAX = 1 << MAPPING_SEARCH_STEPS_MAX };
@@ -59,10 +60,24 @@ static int mapping_of_line(struct profiler *profiler, pid_t pid, const struct ma
 	return 1;
 }
 
-static int mappings_read(struct profiler *profiler, pid_t pid, struct unwind_mapping **ret_mappings,
-			 size_t *ret_count)
+/* Code generators that map piece by piece leave more mappings than can be searched. The pieces that no file
+ * lies between become one, the holes in it included: less sharp, but all files stay known. */
+static size_t mappings_join(struct unwind_mapping *mappings, size_t count)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < count; i++)
+		if (kept && mappings[i].kind == MAPPING_JIT && mappings[kept - 1].kind == MAPPING_JIT)
+			mappings[kept - 1].end = mappings[i].end;
+		else
+			mappings[kept++] = mappings[i];
+	return kept;
+}
+
+static int mappings_read(struct profiler *profiler, struct process *process,
+			 struct unwind_mapping **ret_mappings, size_t *ret_count)
 {
 	char path[64];
+	pid_t pid = process->pid;
 	snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
 	FILE *file = fopen(path, "re");
 	if (!file)
@@ -72,6 +87,7 @@ static int mappings_read(struct profiler *profiler, pid_t pid, struct unwind_map
 	size_t max = 0;
 	char *text = NULL;
 	size_t text_max = 0;
+	int joins = 0;
 	struct map_line *line = malloc(sizeof *line);
 	while (line && getline(&text, &text_max, file) > 0 && count < MAPPINGS_OF_PROCESS_MAX) {
 		if (map_line_parse(text, line) < 0)
@@ -80,7 +96,18 @@ static int mappings_read(struct profiler *profiler, pid_t pid, struct unwind_map
 			memory_set_break(profiler->memory, (uint32_t)pid, line->end);
 		mappings = memory_grow(mappings, &max, count, sizeof *mappings);
 		count += (size_t)mapping_of_line(profiler, pid, line, &mappings[count]);
+		if (count == MAPPINGS_OF_PROCESS_MAX) {
+			joins = 1;
+			count = mappings_join(mappings, count);
+		} else if (joins && count > 1) {
+			count = count - 2 + mappings_join(mappings + count - 2, 2);
+		}
 	}
+	if (count == MAPPINGS_OF_PROCESS_MAX && !process->is_cut)
+		profiler_say(profiler,
+			     "pid %d has mapped code in more than %d places: stacks end in the last of them",
+			     (int)pid, MAPPINGS_OF_PROCESS_MAX);
+	process->is_cut |= count == MAPPINGS_OF_PROCESS_MAX;
 	free(line);
 	free(text);
 	fclose(file);
@@ -117,13 +144,29 @@ static int set_publish(struct profiler *profiler, struct process *process, struc
 	return code;
 }
 
+static int has_jit(const struct unwind_mapping *mappings, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (mappings[i].kind == MAPPING_JIT)
+			return 1;
+	return 0;
+}
+
 int process_read_mappings(struct profiler *profiler, struct process *process)
 {
 	struct unwind_mapping *mappings = NULL;
 	size_t count = 0;
-	int code = mappings_read(profiler, process->pid, &mappings, &count);
+	int64_t start_ns = clock_monotonic_ns();
+	int code = mappings_read(profiler, process, &mappings, &count);
+	process->read_at_ns = clock_monotonic_ns();
+	process->read_ns = process->read_at_ns - start_ns;
+	process->is_due = 0;
 	if (code < 0)
 		return code;
+	if (!process->has_jit && has_jit(mappings, count)) {
+		process->has_jit = 1;
+		names_hold_jit(profiler->names, process->pid);
+	}
 	const struct mapping_set *known = mapping_sets_at(&profiler->sets, process->generation);
 	if (count == 0) {
 		free(mappings);
@@ -136,6 +179,30 @@ int process_read_mappings(struct profiler *profiler, struct process *process)
 	return set_tell(profiler, process->pid, known);
 }
 
+/* A process with thousands of mappings takes milliseconds to read, and one that maps code all the time would
+ * have this busy with it. */
+#define READ_SHARE 10
+
+void process_ask_mappings(struct profiler *profiler, struct process *process)
+{
+	if (clock_monotonic_ns() - process->read_at_ns < READ_SHARE * process->read_ns) {
+		process->is_due = profiler->is_due = 1;
+		return;
+	}
+	if (process_read_mappings(profiler, process) == 0)
+		allocators_probe(profiler, process);
+}
+
+void processes_read_due(struct profiler *profiler)
+{
+	if (!profiler->is_due)
+		return;
+	profiler->is_due = 0;
+	for (size_t i = 0; i < profiler->process_count; i++)
+		if (profiler->processes[i].is_due && !profiler->processes[i].exited)
+			process_ask_mappings(profiler, &profiler->processes[i]);
+}
+
 void process_leave(struct profiler *profiler, struct process *process, int exited)
 {
 	uint32_t key = (uint32_t)process->pid;
@@ -143,6 +210,7 @@ void process_leave(struct profiler *profiler, struct process *process, int exite
 		bpf_map_delete_elem(map_fd_of(profiler, "processes"), &key);
 	mapping_sets_leave(&profiler->sets, process->generation);
 	process->exited = exited;
+	process->has_jit = 0;
 	/* Of one that has ended, what it had mapped last is still asked for. */
 	if (!exited)
 		process->generation = 0;

@@ -197,6 +197,7 @@ void profiler_poll(struct profiler *profiler, int timeout_ms)
 	int64_t now_ns = clock_monotonic_ns();
 	allocators_watch_budget(profiler, now_ns);
 	events_pace_faults(profiler, now_ns);
+	processes_read_due(profiler);
 	links_reap(profiler);
 	if (profiler->forget_count && now_ns - profiler->forgot_at_ns > NS_PER_SECOND)
 		heap_forget_now(profiler);
@@ -220,6 +221,19 @@ int profiler_heap_snapshot(struct profiler *profiler)
 	return (int)profiler->snapshot_count++;
 }
 
+/* What the profiles do not show. */
+static void say_unseen(struct profiler *profiler)
+{
+	uint64_t unsampled_ns = counter_read(profiler, COUNTER_UNSAMPLED_NS);
+	if (unsampled_ns > NS_PER_SECOND / 10 && 20 * unsampled_ns > profiler->cpu_ns)
+		profiler_say(
+			profiler,
+			"threads that ran for less than %.1f ms each used %.2f s of CPU, which no sample "
+			"shows (the others: %.2f s); where children are followed (-follow) they are seen",
+			1e3 / profiler->options.hz, (double)unsampled_ns / 1e9,
+			(double)profiler->cpu_ns / 1e9);
+}
+
 void profiler_detach(struct profiler *profiler)
 {
 	if (profiler->detached)
@@ -235,10 +249,11 @@ void profiler_detach(struct profiler *profiler)
 		kill(stopped, SIGCONT); /* the last piece of news may not have been read */
 	bpf_map_delete_elem(map_fd_of(profiler, "targets"), &key);
 	ring_buffer__consume(profiler->ring);
+	say_unseen(profiler);
 	events_close(profiler);
 	links_release_begin(profiler);
 	for (size_t i = 0; i < profiler->process_count; i++)
-		if (!profiler->processes[i].exited)
+		if (!profiler->processes[i].exited && profiler->processes[i].has_jit)
 			names_read_jit(profiler->names, profiler->processes[i].pid);
 	load_account(profiler);
 }

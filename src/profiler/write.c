@@ -35,6 +35,8 @@ int profiler_write_cpu(struct profiler *profiler, const char *path,
 	writer_comment_stacks(&writer);
 	writer_comment(&writer, "event: %s at %u Hz; weights are the periods that passed",
 		       profiler->cpu_event_name, profiler->options.hz);
+	writer_comment(&writer, "not sampled: %.3f s of CPU of threads that ended before their first sample",
+		       (double)counter_read(profiler, COUNTER_UNSAMPLED_NS) / 1e9);
 	writer_samples(&writer, 1u << RECORD_CPU);
 	return writer_end(&writer, path, error);
 }

@@ -47,6 +47,14 @@ def cpu_ticks(pid):
         return 0
 
 
+def process_state(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+            return file.read().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return ""
+
+
 def second_of(host, running, *arguments):
     return host.recorded("-hz", HZ, "-duration", "1s", *arguments, pid=running.pid)
 
@@ -222,6 +230,63 @@ def generated_code(host):
     check(whole >= 0.9 * recording.cpu.total("samples"), f"stacks above generated code: {recording.cpu.samples[:3]}")
 
 
+def generated_code_of_the_past(host):
+    """The same, but the process has ended when its map is read."""
+    recording = host.recorded("-hz", HZ, command=[host.target("jit"), 1])
+    os.unlink(f"/tmp/perf-{recording.run['pid']}.map")
+    check_functions(recording, ["generated_loop"], 0.9)
+
+
+def many_pieces_of_code(host):
+    """More than the profiler can search one by one: the functions of files are still known."""
+    recording = host.recorded("-hz", HZ, "-heap-rate", 0, command=[host.target("pieces"), 6000])
+    check_functions(recording, ["_start"], 0.8)
+    check(recording.cpu.total("samples", lambda sample: sample.has("work_between")) >= SAMPLES_MIN, recording.output())
+
+
+def short_lived_threads(host):
+    """A thread for each millisecond of work, at a tenth of a sample each."""
+    truth_path = host.path("brief.json")
+    command = [host.target("brief"), 1000, 1000, truth_path]
+    recording = host.recorded("-hz", 99, "-heap-rate", 0, command=command)
+    truth = recorder.read_json(truth_path)["cpu_ns"]
+    # 100 samples: one standard deviation is 10 %.
+    seen = recording.cpu.total("cpu", lambda sample: sample.has("brief_work"))
+    recorder.close_to(seen, truth, 0.5, "CPU of short threads")
+    unseen = host.recorded("-hz", 99, "-heap-rate", 0, "-no-follow", command=command)
+    check("which no sample shows" in unseen.output(), f"nothing is said of unseen threads: {unseen.output()}")
+
+
+def stops_itself(host):
+    """A command that stops itself stays stopped until somebody else lets it go on."""
+    for _ in range(5):
+        recording = host.record(command=["sh", "-c", "echo $$ > $0/pid; kill -STOP $$; touch $0/on", host.folder])
+        path, on_path = host.path("pid"), host.path("on")
+        wait_for(lambda: os.path.exists(path) and os.path.getsize(path) > 0, "the command's start")
+        with open(path, encoding="utf-8") as file:
+            pid = int(file.read())
+        wait_for(lambda: process_state(pid) == "T" or os.path.exists(on_path), "the command to stop")
+        time.sleep(0.3)  # in which nothing must happen
+        check(not os.path.exists(on_path), "somebody has let the command go on")
+        os.kill(pid, signal.SIGCONT)
+        recording.finish()
+        check(os.path.exists(on_path), "the command did not go on")
+        os.unlink(path)
+        os.unlink(on_path)
+
+
+def changes_user(host):
+    """A setuid program: the kernel takes events away from it."""
+    if os.geteuid() != 0:
+        raise Skip("only root can make a program of another user's")
+    path = host.path("split_setuid")
+    shutil.copy(host.target("split"), path)
+    os.chown(path, pwd.getpwnam("nobody").pw_uid, -1)
+    os.chmod(path, 0o4755)
+    recording = host.recorded("-hz", HZ, command=[path, 1, 30000])
+    check_functions(recording, ["split_worker"], 0.9)
+
+
 def other_user(host):
     if os.geteuid() != 0:
         raise Skip("only root can start a process as another user")
@@ -325,6 +390,11 @@ if __name__ == "__main__":
         ("separate debug files: by build id only", separate_debug_files),
         ("a program whose file was deleted", deleted_program),
         ("generated code, named by /tmp/perf-PID.map", generated_code),
+        ("generated code, of a process that has ended", generated_code_of_the_past),
+        ("code in thousands of pieces", many_pieces_of_code),
+        ("threads that live shorter than a sample", short_lived_threads),
+        ("a command that stops itself", stops_itself),
+        ("a command that becomes another user", changes_user),
         ("of another user", other_user),
         ("short-lived children of a shell", short_lived_children),
         ("a shell that executes another program", executed_again),

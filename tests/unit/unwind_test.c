@@ -395,6 +395,28 @@ static void callers_without_rows_end_the_walk(void)
 	WALKED(UNWIND_STOP_END, CODE + 0x220, root);
 }
 
+/* V8's builtins: in a file, called by generated code, with frame pointers. */
+static void callers_without_rows_may_have_frame_pointers(void)
+{
+	world_reset();
+	uint64_t sp = world_sp();
+	uint64_t root = world_call(0x1008, "\xff\xd0", 2), caller = world_call(0x240, "\xff\xd0", 2);
+	world_row(0x100, SP_ROW(8));
+	world_row(0x200, GAP_ROW);
+	root_add();
+	world_words(caller);
+	world.walk.registers[UNWIND_REGISTER_BP] = sp + 32;
+	world_store(sp + 32, 0);
+	world_store(sp + 40, root);
+	world_walk(CODE + 0x120);
+	WALKED(UNWIND_STOP_END, CODE + 0x120, caller, root);
+	EQ(world.walk.scanned, 0);
+	/* The register may hold anything else: nothing is called before this address. */
+	world_store(sp + 40, CODE + 0x300);
+	world_walk(CODE + 0x120);
+	WALKED(UNWIND_STOP_NO_ROW, CODE + 0x120, caller);
+}
+
 static void scans_the_frame_that_a_signal_interrupted(void)
 {
 	uint64_t registers[17] = { 0 };
@@ -718,8 +740,9 @@ TEST_MAIN(T(walks_by_stack_pointer), T(callers_are_searched_before_their_return_
 	  T(finds_return_addresses_in_registers), T(walks_through_signal_frames),
 	  T(every_kind_of_call_is_recognised), T(scans_the_stack_of_code_without_rows),
 	  T(scans_for_a_caller_with_rows), T(scans_no_further_than_it_says),
-	  T(callers_without_rows_end_the_walk), T(scans_the_frame_that_a_signal_interrupted),
-	  T(scans_for_the_callers_frame_pointer), T(sees_through_the_trampoline), T(leaves_the_trampoline),
+	  T(callers_without_rows_end_the_walk), T(callers_without_rows_may_have_frame_pointers),
+	  T(scans_the_frame_that_a_signal_interrupted), T(scans_for_the_callers_frame_pointer),
+	  T(sees_through_the_trampoline), T(leaves_the_trampoline),
 	  T(an_instruction_out_of_its_place_counts_where_it_belongs),
 	  T(walks_generated_code_by_plausible_frame_pointers),
 	  T(walks_by_frame_pointers_over_to_another_stack), T(deep_stacks_are_cut), T(frames_must_grow),

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Runs code that it has generated, for ever: a loop with a frame pointer, named in /tmp/perf-PID.map as JIT
- * compilers do. The code is made some time after the start, so that nobody knows of it beforehand.
+ * Runs code that it has generated, for ever or for some seconds: a loop with a frame pointer, named in
+ * /tmp/perf-PID.map as JIT compilers do. The code is made some time after the start, so that nobody knows of
+ * it beforehand.
  *
- * usage: jit
+ * usage: jit [SECONDS]
  */
 #include "target.h"
 
@@ -47,8 +48,10 @@ KEPT static void run_generated(void (*function)(void))
 		function();
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+	uint64_t until_ns =
+		argc > 1 ? clock_ns(CLOCK_MONOTONIC) + strtoull(argv[1], NULL, 10) * SECOND_NS : UINT64_MAX;
 	usleep(200000);
 	void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	void (*function)(void);
@@ -66,6 +69,7 @@ int main(void)
 	signal(SIGTERM, remove_map);
 	fprintf(map, "%lx %zx generated_loop\n", (unsigned long)(uintptr_t)memory, sizeof code);
 	fclose(map);
-	for (;;)
+	while (clock_ns(CLOCK_MONOTONIC) < until_ns)
 		run_generated(function);
+	return 0; /* the map stays behind, as it does with Node.js */
 }
