@@ -68,7 +68,7 @@ static void index_grow(struct site_index *index, size_t slot_count)
 static struct heap_site_state *index_site(struct site_index *index, const struct heap_site *site)
 {
 	struct heap_snapshot *snapshot = index->snapshot;
-	if (2 * (snapshot->site_count + 1) > index->slot_count)
+	if (!index->slots || 2 * (snapshot->site_count + 1) > index->slot_count)
 		index_grow(index, index->slot_count ? 2 * index->slot_count : 256);
 	size_t slot = site_hash(site) & (index->slot_count - 1);
 	for (; index->slots[slot]; slot = (slot + 1) & (index->slot_count - 1)) {

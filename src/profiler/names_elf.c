@@ -345,7 +345,7 @@ int go_names_open(struct go_table *table, Elf *elf)
 	size_t at = go_table_text_start_at(data);
 	/* Programs that are loaded anywhere have it as a relocation; newer ones do not say: .text's start
 	 * then. */
-	if (at && at + 8 <= data.bytes)
+	if (at && data.base && at + 8 <= data.bytes)
 		text_start = encoded(data.base + at, 8, 0);
 	if (at && text_start == 0)
 		text_start = relocated(elf, header.sh_addr + at);

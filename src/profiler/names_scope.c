@@ -162,7 +162,8 @@ const char *dwarf_qualified_name(struct names *names, struct dwarf_names *dwarf,
 	}
 	/* Written from the end of the buffer, as the innermost scope comes first. */
 	size_t bytes = strlen(name), at = sizeof text - 1 - bytes;
-	memcpy(text + at, name, bytes + 1);
+	memcpy(text + at, name, bytes);
+	text[at + bytes] = 0;
 	size_t scope = scope_of(unit, dwarf_dieoffset(&declaration));
 	for (int depth = 0; scope && depth < DEPTH_MAX; depth++) {
 		const char *its_name = scope_name(dwarf, unit->scopes[scope - 1].start);

@@ -149,11 +149,11 @@ static const char *best_of(const struct symbol_names *symbols, const struct name
 			   const struct name_range *found, uint64_t address)
 {
 	const struct name_range *at = found, *first = ranges->items;
-	const struct symbol *best = NULL;
+	const struct symbol *best = &symbols->items[found->value];
 	for (size_t steps = 0; steps < NAME_RANGES_NESTED_MAX; steps++, at--) {
 		const struct symbol *symbol = &symbols->items[at->value];
 		int is_better =
-			!best || strangeness(symbol) < strangeness(best) ||
+			strangeness(symbol) < strangeness(best) ||
 			(strangeness(symbol) == strangeness(best) && strcmp(symbol->name, best->name) < 0);
 		if (at->start == found->start && at->end > address && is_better)
 			best = symbol;

@@ -333,6 +333,8 @@ static void stubs_add(struct builder *builder, const struct object *object)
 			bytes = (size_t)segment->bytes;
 		if (bytes > in_file)
 			bytes = (size_t)in_file;
+		if (!bytes)
+			continue;
 		uint8_t *code = malloc(bytes);
 		if (!code)
 			return;
