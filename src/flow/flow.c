@@ -126,9 +126,13 @@ static void flow_unblock_streams(struct flow *flow, int64_t now_ns)
 	for (size_t i = 0; turn && i < flow->stream_count; i++)
 		if (flow->streams[i].page == turn)
 			stream_unblock(&flow->streams[i], now_ns);
-	for (size_t i = 0; i < flow->stream_count; i++)
-		if (flow->streams[i].page != turn)
-			stream_unblock(&flow->streams[i], now_ns);
+	/* Where the output is the narrow place, the same order each time would starve those behind. */
+	for (size_t i = 0; i < flow->stream_count; i++) {
+		struct stream *stream = &flow->streams[(flow->unblock_first + i) % flow->stream_count];
+		if (stream->page != turn)
+			stream_unblock(stream, now_ns);
+	}
+	flow->unblock_first = (flow->unblock_first + 1) % flow->stream_count;
 }
 
 int flow_run(struct flow *flow, int64_t until_ns)

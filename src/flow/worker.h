@@ -24,6 +24,7 @@ struct flow {
 	int64_t duration_end_ns; /* INT64_MAX: none */
 	int stops;		 /* flow_stop() calls */
 	const struct page *turn; /* see struct page_tools */
+	size_t unblock_first;	 /* who is asked first when the sink has room again: each in his turn */
 	size_t stream_count;
 	struct stream *streams;
 };
