@@ -33,7 +33,10 @@ static int folder_make(const char *path)
 
 int files_folder(const char *folder, char error[static FILES_ERROR_BYTES_MAX])
 {
+	struct stat status;
 	int code = folder_make(folder);
+	if (!code && stat(folder, &status) == 0 && !S_ISDIR(status.st_mode))
+		code = -ENOTDIR;
 	if (!code && access(folder, W_OK | X_OK) < 0)
 		code = -errno;
 	if (code)
@@ -59,12 +62,11 @@ int files_write_run_json(const char *folder, const char *text, char error[static
 	snprintf(path, sizeof path, "%s/run.json", folder);
 	snprintf(new_path, sizeof new_path, "%s.new", path);
 	int code = 0;
+	errno = EIO; /* should one of them fail without a reason */
 	FILE *file = fopen(new_path, "we");
-	if (!file)
+	if (!file || fputs(text, file) < 0 || fputc('\n', file) < 0)
 		code = -errno;
-	if (file && (fputs(text, file) < 0 || fputc('\n', file) < 0))
-		code = -EIO;
-	if (file && fclose(file) != 0)
+	if (file && fclose(file) != 0 && !code)
 		code = -errno;
 	if (!code && rename(new_path, path) < 0)
 		code = -errno;

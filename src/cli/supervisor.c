@@ -246,19 +246,27 @@ static void supervisor_loop(struct supervisor *supervisor)
 	}
 }
 
+/* How the collector ended, which was waited for. Returns the signal's number, 0: there was none. */
+static int supervisor_say_end(const struct supervisor *supervisor)
+{
+	char text[256];
+	int number = WIFSIGNALED(supervisor->wait_status) ? WTERMSIG(supervisor->wait_status) : 0;
+	if (number)
+		snprintf(text, sizeof text, "the collector was ended by signal %d (%s)%s", number,
+			 strsignal(number),
+			 number == SIGKILL ? ": by hand, or because memory ran out (see dmesg)" : "");
+	else
+		snprintf(text, sizeof text, "the collector ended with status %d before its work was done",
+			 WEXITSTATUS(supervisor->wait_status));
+	say(supervisor, "akamai-direct-prof: ", text);
+	return number;
+}
+
 /* The collector is gone before its time: what there is, is written. Returns the exit status. */
 static int supervisor_mourn(struct supervisor *supervisor)
 {
 	char error[FILES_ERROR_BYTES_MAX];
-	int number = WIFSIGNALED(supervisor->wait_status) ? WTERMSIG(supervisor->wait_status) : 0;
-	if (number)
-		snprintf(error, sizeof error, "the collector was ended by signal %d (%s)%s", number,
-			 strsignal(number),
-			 number == SIGKILL ? ": by hand, or because memory ran out (see dmesg)" : "");
-	else
-		snprintf(error, sizeof error, "the collector ended with status %d before its work was done",
-			 WEXITSTATUS(supervisor->wait_status));
-	say(supervisor, "akamai-direct-prof: ", error);
+	int number = supervisor_say_end(supervisor);
 	if (!supervisor->finished)
 		supervisor_profile(supervisor);
 	char *text = supervisor->document
@@ -327,6 +335,21 @@ static int signals_open(void)
 	return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+/* File capabilities make a process and its children undumpable, and then nobody without CAP_SYS_PTRACE may
+ * look at the files that they map: not even we at our child's. (Whoever else would look needs all of its
+ * capabilities, too, see ptrace(2).) */
+static pid_t fork_visible(void)
+{
+	int dumpable = prctl(PR_GET_DUMPABLE, 0, 0, 0, 0);
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+	pid_t child = fork();
+	int code = errno;
+	if (child != 0 && dumpable != 1)
+		prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	errno = code;
+	return child;
+}
+
 /* Forks the collector: before the profiler takes memory and descriptors, which the child must not have. */
 static int supervisor_fork(struct supervisor *supervisor, struct settings *settings, char *error)
 {
@@ -343,7 +366,7 @@ static int supervisor_fork(struct supervisor *supervisor, struct settings *setti
 	}
 	fflush(NULL);
 	pid_t parent = getpid();
-	supervisor->child = fork();
+	supervisor->child = fork_visible();
 	if (supervisor->child == 0) {
 		close(fds[0]);
 		close(supervisor->signal_fd);
@@ -359,14 +382,24 @@ static int supervisor_fork(struct supervisor *supervisor, struct settings *setti
 }
 _Static_assert(PROFILER_ERROR_BYTES_MAX >= FILES_ERROR_BYTES_MAX, "one buffer for every sentence");
 
-/* The child is told not to begin. */
-static void supervisor_call_off(struct supervisor *supervisor)
+/* The child is told not to begin, or has ended already, which is then the reason. Returns the exit status. */
+static int supervisor_call_off(struct supervisor *supervisor, const char *error)
 {
-	if (supervisor->child <= 0)
-		return;
+	supervisor_signals(supervisor);
+	if (supervisor->gone && WIFEXITED(supervisor->wait_status))
+		return WEXITSTATUS(supervisor->wait_status) ? WEXITSTATUS(supervisor->wait_status)
+							    : 1; /* it said why */
+	if (supervisor->gone) {
+		supervisor_say_end(supervisor);
+		return 1;
+	}
+	say(supervisor, "akamai-direct-prof: ", error);
+	say(supervisor,
+	    "akamai-direct-prof: ", "nothing was collected; -no-profile collects without profiles");
 	link_send(&supervisor->link, LINK_QUIT, 0, NULL, 0, -1);
 	while (waitpid(supervisor->child, &supervisor->wait_status, 0) < 0 && errno == EINTR)
 		;
+	return 1;
 }
 
 int supervise(struct settings *settings)
@@ -385,10 +418,7 @@ int supervise(struct settings *settings)
 	if (supervisor_fork(supervisor, settings, error) < 0) {
 		say(supervisor, "akamai-direct-prof: ", error);
 	} else if (supervisor_begin(supervisor, error) < 0) {
-		say(supervisor, "akamai-direct-prof: ", error);
-		say(supervisor,
-		    "akamai-direct-prof: ", "nothing was collected; -no-profile collects without profiles");
-		supervisor_call_off(supervisor);
+		status = supervisor_call_off(supervisor, error);
 	} else {
 		supervisor_loop(supervisor);
 		if (supervisor->link.fd >= 0)

@@ -128,6 +128,16 @@ int profiler_stage_assign(struct profiler *profiler, pid_t tid, unsigned slot_in
 	return bpf_map_update_elem(map_fd_of(profiler, "stage_tids"), &key, &slot_index, BPF_ANY);
 }
 
+/* Newer kernels show the mappings of every process to CAP_PERFMON, but not the files that are mapped: there
+ * would be neither stacks nor an allocator. (A command that is starting opens up with its exec.) */
+static int process_is_closed(pid_t pid)
+{
+	char path[64];
+	char target[8]; /* as much of it as fits: only whether we may is asked */
+	snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+	return readlink(path, target, sizeof target) < 0 && (errno == EACCES || errno == EPERM);
+}
+
 int profiler_attach(struct profiler *profiler, pid_t pid, int starting,
 		    char error[static PROFILER_ERROR_BYTES_MAX])
 {
@@ -137,7 +147,7 @@ int profiler_attach(struct profiler *profiler, pid_t pid, int starting,
 	profiler->main_pid = pid;
 	profiler->attach_ns = clock_monotonic_ns();
 	profiler->attach_unix_ns = clock_unix_ns();
-	int code = process_read_mappings(profiler, process);
+	int code = !starting && process_is_closed(pid) ? -EACCES : process_read_mappings(profiler, process);
 	if (code == -EACCES || code == -EPERM)
 		return profiler_error(
 			error,

@@ -147,15 +147,16 @@ static void probe_rights(say_function *say, void *owner)
 		say(owner, PROFILER_OK, "capabilities", "CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE");
 }
 
-static void probe_sysctl(say_function *say, void *owner, const char *path, const char *what, long limit,
-			 const char *advice)
+static void probe_sysctl(say_function *say, void *owner, const char *what, const char *name, long limit,
+			 const char *fine, const char *advice)
 {
+	char path[128];
 	char text[256];
 	long number;
+	snprintf(path, sizeof path, "/proc/sys/kernel/%s", name);
 	if (file_number(path, &number) < 0)
 		return;
-	snprintf(text, sizeof text, "%ld%s%s", number, number > limit ? ": " : "",
-		 number > limit ? advice : "");
+	snprintf(text, sizeof text, "kernel.%s is %ld: %s", name, number, number > limit ? advice : fine);
 	say(owner, number > limit ? PROFILER_DEGRADED : PROFILER_OK, what, text);
 }
 
@@ -213,12 +214,18 @@ void profiler_probe(say_function *say, void *owner)
 		say(owner, PROFILER_MISSING, "BTF",
 		    "/sys/kernel/btf/vmlinux cannot be read: use a kernel with CONFIG_DEBUG_INFO_BTF");
 	probe_rights(say, owner);
-	probe_sysctl(say, owner, "/proc/sys/kernel/perf_event_paranoid", "perf paranoid", 2,
-		     "above 2 some distributions forbid perf events without CAP_PERFMON; sysctl "
+	probe_sysctl(say, owner, "perf events", "perf_event_paranoid", 2, "allowed with CAP_PERFMON",
+		     "above 2 some distributions forbid them without CAP_PERFMON; sysctl "
 		     "kernel.perf_event_paranoid=2");
-	probe_sysctl(say, owner, "/proc/sys/kernel/kptr_restrict", "kptr_restrict", 1,
+	probe_sysctl(say, owner, "kernel names", "kptr_restrict", 1,
+		     "kernel functions have names, given CAP_SYSLOG",
 		     "kernel functions have no names; sysctl kernel.kptr_restrict=1");
-	probe_sysctl(say, owner, "/proc/sys/kernel/unprivileged_bpf_disabled", "eBPF for all", 2, "");
+	long unprivileged;
+	if (file_number("/proc/sys/kernel/unprivileged_bpf_disabled", &unprivileged) == 0)
+		say(owner, PROFILER_OK, "eBPF",
+		    unprivileged ? "needs CAP_BPF (kernel.unprivileged_bpf_disabled)"
+				 : "some of it is open to every user; sysctl "
+				   "kernel.unprivileged_bpf_disabled=2 would be safer");
 	probe_lockdown(say, owner);
 	char missing[128];
 	if (!rights_missing(missing, sizeof missing))

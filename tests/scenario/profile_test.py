@@ -7,12 +7,14 @@ usage: profile_test.py BUILD_FOLDER [ONLY]
 import json
 import os
 import re
+import resource
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
+import xml.etree.ElementTree as ElementTree
 
 from harness import Failure, Simulator, Skip, at_least, command_of, contains, environment_of, equal, lacks, main
 
@@ -166,6 +168,9 @@ def test_a_run_leaves_profiles_and_a_report():
         contains(last[1], "done elapsed=", "the last line")
         contains(collector.stderr, "user stacks complete")
         pprof_opens(collector.out)
+        for name in sorted(ALL_OF_A_RUN):
+            if name.endswith(".svg"):
+                ElementTree.parse(os.path.join(collector.out, name))
         with open(os.path.join(collector.out, "report.html"), encoding="utf-8") as file:
             contains(file.read(), "inflate", "the report")
         if shutil.which("go"):
@@ -295,8 +300,109 @@ def test_a_run_that_ends_before_half_time():
         equal(record["profile"]["window_start_ns"], None, "when the window began")
 
 
-def as_nobody(simulator, *arguments):
-    """The collector as a user without any rights."""
+@test
+def test_streams_that_end_in_the_middle_of_pages():
+    """Each is closed while answers for the others are ready. Where the file is the narrow place, each has its turn."""
+    with Simulator(BUILD, "--event-size", "lean", "--config-id", "1,2,3") as simulator:
+        for _ in range(5):
+            collector = Collector(simulator, "-config-id", "1,2,3", "-duration", "2s", "-no-profile", "-quiet")
+            equal(collector.end(), 0, "the exit status: " + collector.stderr[-2000:])
+            events = [stream["events"] for stream in read_json(collector.out)["streams"]]
+            equal(len(events), 3, "the streams")
+            at_least(min(events), max(events) / 5, f"the events of the slowest stream ({events})")
+
+
+@test
+def test_a_collector_killed_at_once():
+    if os.geteuid() != 0:
+        raise Skip("only root's collector has a supervisor here")
+    profiling_needed()
+    with endless() as simulator:
+        collector = Collector(simulator, "-duration", "60s")
+        children = f"/proc/{collector.process.pid}/task/{collector.process.pid}/children"
+        found = []
+        for _ in range(6000):
+            with open(children, encoding="utf-8") as file:
+                found = file.read().split()
+            if found:
+                break
+            time.sleep(0.01)
+        os.kill(int(found[0]), signal.SIGKILL)
+        equal(collector.end(), 1, "the exit status")
+        contains(collector.stderr, "ended by signal 9 (Killed)")
+
+
+@test
+def test_few_descriptors():
+    """The programs cannot be loaded: an error that says what to raise."""
+    profiling_needed()
+    with endless() as simulator:
+        command = command_of(BUILD, simulator, simulator.path("few"), None, sink=False)
+        command.remove("-no-profile")
+        result = run(*command, env=environment_of(simulator),
+                     preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (24, 24)))
+        stderr = result.stderr.decode()
+        equal(result.returncode, 1, "the exit status: " + stderr)
+        contains(stderr, "ulimit -n")
+        contains(stderr, "nothing was collected")
+        equal(simulator.requests(), [], "the requests")
+
+
+@test
+def test_out_is_a_file():
+    with endless() as simulator:
+        with open(simulator.path("file"), "w", encoding="utf-8"):
+            pass
+        command = command_of(BUILD, simulator, simulator.path("file"), None, sink=False)
+        result = run(*command, env=environment_of(simulator))
+        equal(result.returncode, 1, "the exit status")
+        contains(result.stderr.decode(), "Not a directory")
+
+
+def with_file_capabilities(folder, capabilities):
+    """A copy of the program that has them; the path of the collector."""
+    program = os.path.join(folder, "akamai-prof")
+    shutil.copy(PROGRAM, program)
+    os.symlink("akamai-prof", os.path.join(folder, "akamai-direct-prof"))
+    if not shutil.which("setcap", path=os.environ["PATH"] + ":/sbin:/usr/sbin"):
+        raise Skip("setcap is not installed (libcap2-bin)")
+    result = run("setcap", capabilities, program, env={"PATH": os.environ["PATH"] + ":/sbin:/usr/sbin"})
+    if result.returncode:
+        raise Skip("capabilities cannot be set here: " + result.stderr.decode())
+    return os.path.join(folder, "akamai-direct-prof")
+
+
+@test
+def test_two_capabilities_are_enough():
+    """CAP_BPF and CAP_PERFMON of the file make it undumpable: without CAP_SYS_PTRACE the child must open itself."""
+    if os.geteuid() != 0:
+        raise Skip("only root can give capabilities to a file")
+    profiling_needed()
+    folder = tempfile.mkdtemp(dir=FOLDERS.name)
+    os.chmod(folder, 0o755)
+    program = with_file_capabilities(folder, "cap_bpf,cap_perfmon+ep")
+    with endless() as simulator:
+        status, stderr, record = as_nobody(simulator, "-duration", "4s", "-cpu-profile-duration", "1s",
+                                           program=program)
+        equal(status, 0, "the exit status: " + stderr)
+        equal(record["profile"]["heap"]["tracked"], True, "the heap: " + stderr)
+        at_least(record["profile"]["stacks"]["complete"], 5, "complete stacks")
+    # Somebody else's process: newer kernels show its mappings, but never the files behind them.
+    out = os.path.join(folder, "out")
+    os.mkdir(out)
+    os.chown(out, NOBODY, NOBODY)
+    sleeper = subprocess.Popen(["sleep", "60"])
+    result = run(os.path.join(folder, "akamai-prof"), "record", "-out", out, "-duration", "1s", "-p", str(sleeper.pid),
+                 user=NOBODY, group=NOBODY, extra_groups=[])
+    sleeper.kill()
+    sleeper.wait()
+    equal(result.returncode, 1, "the exit status of record: " + result.stderr.decode())
+    contains(result.stderr.decode(), str(sleeper.pid))
+    contains(result.stderr.decode(), "run ")
+
+
+def as_nobody(simulator, *arguments, program=None):
+    """The collector as a user without any rights, but those that the program has."""
     folder = tempfile.mkdtemp(prefix="akamai-prof-nobody-")
     os.chmod(folder, 0o755)
     os.chown(folder, NOBODY, NOBODY)
@@ -307,7 +413,7 @@ def as_nobody(simulator, *arguments):
                    "YAEGI_HTTP_CLIENT_SECRET": secrets["client_secret"],
                    "YAEGI_HTTP_ACCESS_TOKEN": secrets["access_token"]}
     try:
-        result = run(os.path.join(BUILD, "akamai-direct-prof"), "-ca-file", folder + "/ca.pem", "-out",
+        result = run(program or os.path.join(BUILD, "akamai-direct-prof"), "-ca-file", folder + "/ca.pem", "-out",
                      folder + "/out", "-duration", "20s", "-initial-interval", "11h", *arguments, cwd="/",
                      user=NOBODY, group=NOBODY, extra_groups=[], env=environment_of(simulator, environment))
         record = read_json(folder + "/out") if os.path.exists(folder + "/out/run.json") else None
