@@ -228,7 +228,10 @@ enum heap_allocator {
 	HEAP_MEMALIGN,
 	HEAP_VALLOC,
 	HEAP_PVALLOC,
-	HEAP_FREE, /* only names a probe */
+	HEAP_NEW,
+	HEAP_NEW_ARRAY,
+	HEAP_FREE, /* this and the next only name probes */
+	HEAP_DELETE,
 	HEAP_ALLOCATOR_COUNT,
 };
 

@@ -77,9 +77,10 @@ static int target_forbidden(pid_t pid, long owner, int code, char *error)
 {
 	const struct passwd *entry = owner >= 0 ? getpwuid((uid_t)owner) : NULL;
 	snprintf(error, RECORD_ERROR_BYTES_MAX,
-		 "process %d belongs to %s%s (uid %ld) and is not ours to trace (%s): run record as root",
-		 (int)pid, entry ? "user " : "another user", entry ? entry->pw_name : "", owner,
-		 strerror(-code));
+		 "process %d belongs to %s%s (uid %ld) and is not ours to trace (%s): %s", (int)pid,
+		 entry ? "user " : "another user", entry ? entry->pw_name : "", owner, strerror(-code),
+		 geteuid() == 0 ? "root without CAP_SYS_PTRACE (in a container), or a security module's rule"
+				: "run record as root");
 	return -1;
 }
 
@@ -300,8 +301,10 @@ void target_dismiss(struct record_target *target, int knows)
 		target->go_fd = -1;
 	} else {
 		ended = knows && target_wait(target, DISMISS_NS);
-		if (!ended)
+		if (!ended) {
 			kill(target->pid, SIGTERM);
+			kill(target->pid, SIGCONT); /* a stopped one would not notice */
+		}
 	}
 	if (ended || target_wait(target, DISMISS_NS))
 		target_reap(target);

@@ -6,9 +6,6 @@
  * cost thirty times as much (site.c).
  */
 #include <errno.h>
-#include <fcntl.h>
-#include <gelf.h>
-#include <libelf.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,122 +14,21 @@
 #include "base/clock.h"
 #include "profiler/internal.h"
 
-enum { CODE_BYTES = 32 };
-
-struct allocator_function {
-	const char *name;
-	enum heap_allocator allocator;
-};
-
-/* Other names of the same functions have the same address and are found under these. */
-static const struct allocator_function functions[] = {
-	{ "malloc", HEAP_MALLOC },
-	{ "calloc", HEAP_CALLOC },
-	{ "realloc", HEAP_REALLOC },
-	{ "reallocarray", HEAP_REALLOCARRAY },
-	{ "posix_memalign", HEAP_POSIX_MEMALIGN },
-	{ "aligned_alloc", HEAP_ALIGNED_ALLOC },
-	{ "memalign", HEAP_MEMALIGN },
-	{ "valloc", HEAP_VALLOC },
-	{ "pvalloc", HEAP_PVALLOC },
-	{ "free", HEAP_FREE },
-};
-enum { FUNCTION_COUNT = sizeof functions / sizeof *functions };
-
-struct site {
-	uint64_t offset; /* in the file; 0: the object does not define it */
-	int at_entry;
-};
-
-/* File offset of a virtual address. 0: in no segment. */
-static uint64_t file_offset(Elf *elf, uint64_t address)
-{
-	size_t count = 0;
-	if (elf_getphdrnum(elf, &count) < 0)
-		return 0;
-	for (size_t i = 0; i < count; i++) {
-		GElf_Phdr header;
-		if (!gelf_getphdr(elf, (int)i, &header) || header.p_type != PT_LOAD)
-			continue;
-		if (address >= header.p_vaddr && address - header.p_vaddr < header.p_filesz)
-			return address - header.p_vaddr + header.p_offset;
-	}
-	return 0;
-}
-
-static void symbols_of_section(Elf *elf, Elf_Scn *section, const GElf_Shdr *header,
-			       uint64_t addresses[static FUNCTION_COUNT])
-{
-	Elf_Data *data = elf_getdata(section, NULL);
-	size_t count = data && header->sh_entsize ? header->sh_size / header->sh_entsize : 0;
-	for (size_t i = 0; i < count; i++) {
-		GElf_Sym symbol;
-		if (!gelf_getsym(data, (int)i, &symbol) || GELF_ST_TYPE(symbol.st_info) != STT_FUNC ||
-		    symbol.st_shndx == SHN_UNDEF || !symbol.st_value)
-			continue;
-		const char *name = elf_strptr(elf, header->sh_link, symbol.st_name);
-		for (size_t k = 0; name && k < FUNCTION_COUNT; k++)
-			if (!addresses[k] && strcmp(name, functions[k].name) == 0)
-				addresses[k] = symbol.st_value;
-	}
-}
-
-static void sites_of_elf(Elf *elf, int fd, struct site sites[static FUNCTION_COUNT])
-{
-	uint64_t addresses[FUNCTION_COUNT] = { 0 };
-	Elf_Scn *section = NULL;
-	while ((section = elf_nextscn(elf, section))) {
-		GElf_Shdr header;
-		if (gelf_getshdr(section, &header) &&
-		    (header.sh_type == SHT_DYNSYM || header.sh_type == SHT_SYMTAB))
-			symbols_of_section(elf, section, &header, addresses);
-	}
-	for (size_t i = 0; i < FUNCTION_COUNT; i++) {
-		uint8_t code[CODE_BYTES];
-		uint64_t offset = addresses[i] ? file_offset(elf, addresses[i]) : 0;
-		ssize_t bytes = offset ? pread(fd, code, sizeof code, (off_t)offset) : 0;
-		int at_entry = 0;
-		int inside = bytes > 0 ? site_find(code, (size_t)bytes, &at_entry) : -1;
-		if (inside < 0)
-			continue;
-		sites[i] = (struct site){ .offset = offset + (uint64_t)inside, .at_entry = at_entry };
-	}
-}
-
-/* Whether `fd` is an allocator: it defines malloc and free. */
-static int sites_find(int fd, struct site sites[static FUNCTION_COUNT])
-{
-	memset(sites, 0, FUNCTION_COUNT * sizeof *sites);
-	elf_version(EV_CURRENT);
-	Elf *elf = elf_begin(fd, ELF_C_READ_MMAP, NULL);
-	if (!elf)
-		return 0;
-	if (elf_kind(elf) == ELF_K_ELF)
-		sites_of_elf(elf, fd, sites);
-	elf_end(elf);
-	return sites[HEAP_MALLOC].offset && sites[FUNCTION_COUNT - 1].offset;
-}
-
-/* Aliases with the same address count once; half a pair would count wrongly. */
-static int site_is_usable(const struct site *sites, size_t index)
-{
-	for (size_t i = 0; i < index; i++)
-		if (sites[i].offset == sites[index].offset)
-			return 0;
-	return sites[index].offset && (sites[index].at_entry || functions[index].allocator == HEAP_FREE);
-}
-
-static void allocator_describe(struct profiler *profiler, const char *path, const struct site *sites)
+static void allocator_describe(struct profiler *profiler, const char *path,
+			       const struct allocator_sites *sites)
 {
 	size_t used = strlen(profiler->allocators);
 	const char *name = strrchr(path, '/');
-	name = name ? name + 1 : path;
-	char text[256];
-	int length = snprintf(text, sizeof text, "%.64s (", name);
-	for (size_t i = 0, count = 0; i < FUNCTION_COUNT; i++)
-		if (site_is_usable(sites, i))
-			length += snprintf(text + length, sizeof text - (size_t)length, "%s%s",
-					   count++ ? ", " : "", functions[i].name);
+	char text[320]; /* more than all names take */
+	int length = snprintf(text, sizeof text, "%.64s (", name ? name + 1 : path);
+	for (size_t i = 0; i < sites->call_count; i++)
+		if (sites->calls[i].shown)
+			length += snprintf(text + length, sizeof text - (size_t)length, "%s, ",
+					   sites->calls[i].shown);
+	for (size_t i = 0; i < sites->free_count; i++)
+		if (sites->frees[i].shown)
+			length += snprintf(text + length, sizeof text - (size_t)length, "%s%s", i ? ", " : "",
+					   sites->frees[i].shown);
 	snprintf(text + length, sizeof text - (size_t)length, ")");
 	if (!strstr(profiler->allocators, text))
 		snprintf(profiler->allocators + used, sizeof profiler->allocators - used, "%s%s",
@@ -146,38 +42,50 @@ static int is_leaf(enum heap_allocator allocator)
 	return allocator == HEAP_MALLOC || allocator == HEAP_CALLOC;
 }
 
+struct probe_list {
+	uint64_t offsets[ALLOCATOR_SITES_MAX], cookies[ALLOCATOR_SITES_MAX];
+};
+
+static struct probe_target probe_target_of(pid_t pid, const char *path, const struct allocator_site *sites,
+					   size_t count, int glibc, struct probe_list *list)
+{
+	for (size_t i = 0; i < count; i++) {
+		list->offsets[i] = sites[i].offset;
+		list->cookies[i] =
+			sites[i].allocator | (glibc && is_leaf(sites[i].allocator) ? HEAP_COOKIE_LEAF : 0);
+	}
+	return (struct probe_target){
+		.pid = pid, .path = path, .offsets = list->offsets, .cookies = list->cookies, .count = count
+	};
+}
+
 static void allocator_attach(struct profiler *profiler, pid_t pid, int fd, const char *path)
 {
-	struct site sites[FUNCTION_COUNT];
+	struct allocator_sites sites;
+	struct probe_list call_list, free_list;
 	char descriptor[64];
-	uint64_t offsets[FUNCTION_COUNT], cookies[FUNCTION_COUNT];
-	if (!sites_find(fd, sites))
+	allocator_sites_find(fd, &sites);
+	if (sites.is_dear)
+		profiler_say(
+			profiler,
+			"the allocator of %s is not tracked: no instruction at the beginning of its malloc "
+			"or free is one that a probe is cheap at",
+			path);
+	if (!sites.is_allocator || sites.is_dear)
 		return;
 	int glibc = strstr(path, "/libc.so.6") != NULL;
 	/* The kernel takes the file behind the descriptor, whatever lies under its name by now. */
 	snprintf(descriptor, sizeof descriptor, "/proc/self/fd/%d", fd);
-	struct probe_target calls = {
-		.pid = pid, .path = descriptor, .offsets = offsets, .cookies = cookies
-	};
-	for (size_t i = 0; i < FUNCTION_COUNT - 1; i++) {
-		if (!site_is_usable(sites, i))
-			continue;
-		offsets[calls.count] = sites[i].offset;
-		cookies[calls.count++] = functions[i].allocator |
-					 (glibc && is_leaf(functions[i].allocator) ? HEAP_COOKIE_LEAF : 0);
-	}
-	uint64_t free_cookie = HEAP_FREE;
-	struct probe_target frees = { .pid = pid,
-				      .path = descriptor,
-				      .offsets = &sites[FUNCTION_COUNT - 1].offset,
-				      .cookies = &free_cookie,
-				      .count = 1 };
+	struct probe_target calls =
+		probe_target_of(pid, descriptor, sites.calls, sites.call_count, glibc, &call_list);
+	struct probe_target frees =
+		probe_target_of(pid, descriptor, sites.frees, sites.free_count, glibc, &free_list);
 	/* Free first: what is seen to be made is then seen to be freed. */
 	int code = probes_set_free(profiler, &frees);
 	if (!code)
 		code = probes_set_calls(profiler, &calls);
 	if (!code)
-		allocator_describe(profiler, path, sites);
+		allocator_describe(profiler, path, &sites);
 	else if (code != -ESRCH)
 		profiler_say(profiler, "the allocator of %s cannot be probed: %s", path, strerror(-code));
 }

@@ -212,9 +212,24 @@ int probes_set_calls(struct profiler *profiler, const struct probe_target *targe
 
 /* site.c: where in a function's first bytes a probe is cheap */
 /* Offset of the first instruction that the kernel emulates (push, jump, call, nop) and that is reached with
- * the arguments still in their registers; -1: none. *ret_at_entry: the stack pointer still points at the
- * return address there, so that a return probe works. */
-int site_find(const uint8_t *code, size_t bytes, int *ret_at_entry);
+ * the first `arguments` arguments still in their registers; -1: none. *ret_at_entry: the stack pointer still
+ * points at the return address there, so that a return probe works. */
+int site_find(const uint8_t *code, size_t bytes, unsigned arguments, int *ret_at_entry);
+
+/* allocator_sites.c */
+#define ALLOCATOR_SITES_MAX 32 /* functions that allocate or free: ten of C, the rest operators of C++ */
+struct allocator_site {
+	const char *shown; /* for a person; NULL: like another one */
+	enum heap_allocator allocator;
+	uint64_t offset; /* in the file, of the probe */
+};
+struct allocator_sites {
+	int is_allocator; /* it defines malloc and free */
+	int is_dear;	  /* but one of them has no place where a probe is cheap */
+	struct allocator_site calls[ALLOCATOR_SITES_MAX], frees[ALLOCATOR_SITES_MAX];
+	size_t call_count, free_count;
+};
+void allocator_sites_find(int fd, struct allocator_sites *ret_sites);
 
 /* collect.c: one record of the ring */
 int collect_record(void *profiler, void *data, size_t bytes);

@@ -9,7 +9,7 @@
 
 #include "profiler/internal.h"
 
-enum { SITE_BYTES_MAX = 32 }; /* further in, arguments have moved to other registers */
+enum { SITE_BYTES_MAX = 64 }; /* further in, the shortest calls have been answered already */
 
 struct instruction {
 	int bytes;
@@ -85,6 +85,50 @@ static int decode_two_bytes(const uint8_t *at, size_t bytes, int rex, struct ins
 	return -1;
 }
 
+/* Opcodes with a register and an operand, or with an operand and a short constant. */
+static int decode_operands(const uint8_t *at, size_t bytes, int rex, struct instruction *ret)
+{
+	int length = bytes > 1 ? modrm_bytes(at + 1, bytes - 1) : -1;
+	if (length < 0)
+		return -1;
+	ret->bytes = 1 + length;
+	switch (at[0]) {
+	case 0xc1: /* shift by a constant */
+		ret->bytes++;
+		ret->writes = modrm_operand(at[1], rex);
+		break;
+	case 0x84: /* test */
+	case 0x85:
+	case 0x38: /* cmp */
+	case 0x39:
+	case 0x3b:
+		return 0;
+	case 0x88: /* mov to memory or register */
+	case 0x89:
+	case 0x01: /* add, sub, xor, and, or into the operand */
+	case 0x29:
+	case 0x31:
+	case 0x21:
+	case 0x09:
+		ret->writes = modrm_operand(at[1], rex);
+		break;
+	case 0x8a: /* mov, lea, add, or, and, sub, xor into the register */
+	case 0x8b:
+	case 0x8d:
+	case 0x03:
+	case 0x0b:
+	case 0x23:
+	case 0x2b:
+	case 0x33:
+		ret->writes = modrm_register(at[1], rex);
+		break;
+	default:
+		return -1;
+	}
+	ret->moves_sp = ret->writes == 4;
+	return 0;
+}
+
 /* `at` is behind prefixes. */
 static int decode_opcode(const uint8_t *at, size_t bytes, int rex, struct instruction *ret)
 {
@@ -112,43 +156,16 @@ static int decode_opcode(const uint8_t *at, size_t bytes, int rex, struct instru
 		ret->writes = (opcode & 7) + (rex & 1 ? 8 : 0);
 		return 0;
 	}
+	if (opcode == 0x05 || opcode == 0x0d || opcode == 0x25 || opcode == 0x2d || opcode == 0x35) {
+		ret->bytes = 5; /* add, or, and, sub, xor of a constant with rax */
+		ret->writes = 0;
+		return 0;
+	}
 	if (opcode == 0x80 || opcode == 0x81 || opcode == 0x83 || opcode == 0xc7)
 		return decode_immediate(at, bytes, rex, ret);
 	if (opcode == 0x0f)
 		return decode_two_bytes(at, bytes, rex, ret);
-	int length = bytes > 1 ? modrm_bytes(at + 1, bytes - 1) : -1;
-	if (length < 0)
-		return -1;
-	ret->bytes = 1 + length;
-	switch (opcode) {
-	case 0x84: /* test */
-	case 0x85:
-	case 0x38: /* cmp */
-	case 0x39:
-	case 0x3b:
-		return 0;
-	case 0x88: /* mov to memory or register */
-	case 0x89:
-	case 0x01: /* add, sub, xor, and, or into the operand */
-	case 0x29:
-	case 0x31:
-	case 0x21:
-	case 0x09:
-		ret->writes = modrm_operand(at[1], rex);
-		break;
-	case 0x8a: /* mov, lea, add, sub, xor into the register */
-	case 0x8b:
-	case 0x8d:
-	case 0x03:
-	case 0x2b:
-	case 0x33:
-		ret->writes = modrm_register(at[1], rex);
-		break;
-	default:
-		return -1;
-	}
-	ret->moves_sp = ret->writes == 4;
-	return 0;
+	return decode_operands(at, bytes, rex, ret);
 }
 
 static int decode(const uint8_t *at, size_t bytes, struct instruction *ret)
@@ -157,13 +174,16 @@ static int decode(const uint8_t *at, size_t bytes, struct instruction *ret)
 	size_t prefixes = 0;
 	int rex = 0;
 	int repeats = 0;
+	int shorter = 0; /* constants are of 16 bits, which the above does not know */
 	while (prefixes < bytes && (at[prefixes] == 0x66 || at[prefixes] == 0xf3 || at[prefixes] == 0x64)) {
 		repeats |= at[prefixes] == 0xf3;
+		shorter |= at[prefixes] == 0x66;
 		prefixes++;
 	}
 	if (prefixes < bytes && (at[prefixes] & 0xf0) == 0x40)
 		rex = at[prefixes++];
-	if (bytes - prefixes < 2 || decode_opcode(at + prefixes, bytes - prefixes, rex, ret) < 0)
+	if (bytes - prefixes < 2 || (shorter && at[prefixes] != 0x90 && at[prefixes] != 0x0f) ||
+	    decode_opcode(at + prefixes, bytes - prefixes, rex, ret) < 0)
 		return -1;
 	/* f3 90 is pause, which is not emulated. */
 	if (repeats && at[prefixes] == 0x90)
@@ -172,19 +192,24 @@ static int decode(const uint8_t *at, size_t bytes, struct instruction *ret)
 	return (size_t)ret->bytes <= bytes ? 0 : -1;
 }
 
-/* rdx, rsi, rdi: what the probes read. */
-static int is_argument(int number)
+/* rdi, rsi, rdx: what the probes read. */
+static int is_argument(int number, unsigned arguments)
 {
-	return number == 2 || number == 6 || number == 7;
+	static const int numbers[] = { 7, 6, 2 };
+	for (unsigned i = 0; i < arguments; i++)
+		if (numbers[i] == number)
+			return 1;
+	return 0;
 }
 
-int site_find(const uint8_t *code, size_t bytes, int *ret_at_entry)
+int site_find(const uint8_t *code, size_t bytes, unsigned arguments, int *ret_at_entry)
 {
 #ifndef __x86_64__
 	/* Other instruction sets: the kernel simulates or single-steps, without a trap of the size of x86's.
 	 */
 	(void)code;
 	(void)bytes;
+	(void)arguments;
 	*ret_at_entry = 1;
 	return 0;
 #else
@@ -200,7 +225,7 @@ int site_find(const uint8_t *code, size_t bytes, int *ret_at_entry)
 			*ret_at_entry = at_entry;
 			return offset;
 		}
-		if (instruction.leaves || is_argument(instruction.writes))
+		if (instruction.leaves || is_argument(instruction.writes, arguments))
 			return -1;
 		at_entry &= !instruction.moves_sp;
 		offset += instruction.bytes;

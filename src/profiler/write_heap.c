@@ -68,6 +68,8 @@ static void add_heap_site(struct writer *writer, const struct heap_site_state *s
 		[HEAP_MEMALIGN] = "memalign",
 		[HEAP_VALLOC] = "valloc",
 		[HEAP_PVALLOC] = "pvalloc",
+		[HEAP_NEW] = "new",
+		[HEAP_NEW_ARRAY] = "new[]",
 	};
 	const struct heap_site *site = &state->site;
 	struct heap_stack_key key = { .hash = site->stack_hash, .tgid = site->tgid };

@@ -275,6 +275,13 @@ def stops_itself(host):
         os.unlink(on_path)
 
 
+def ends_although_stopped(host):
+    """The recording is over, and the command that it started stands still: it is told to end, and does."""
+    recording = host.record("-duration", "1s", command=["sh", "-c", "kill -STOP $$; sleep 100"])
+    recording.finish()
+    check(recording.run["target"]["ended"], f"the command still runs: {recording.output()}")
+
+
 def changes_user(host):
     """A setuid program: the kernel takes events away from it."""
     if os.geteuid() != 0:
@@ -394,6 +401,7 @@ if __name__ == "__main__":
         ("code in thousands of pieces", many_pieces_of_code),
         ("threads that live shorter than a sample", short_lived_threads),
         ("a command that stops itself", stops_itself),
+        ("a command that stands still at the end", ends_although_stopped),
         ("a command that becomes another user", changes_user),
         ("of another user", other_user),
         ("short-lived children of a shell", short_lived_children),
