@@ -36,11 +36,11 @@ struct process {
 	pid_t pid;
 	uint32_t generation; /* 0: not read yet */
 	int exited;
-	int is_cut; /* not all of its mappings are known, and a person has been told */
-	int has_jit; /* it generates code, whose names are read at its end */
-	int is_due; /* its mappings are to be read again, later */
+	int is_cut;		     /* not all of its mappings are known, and a person has been told */
+	int has_jit;		     /* it generates code, whose names are read at its end */
+	int is_due;		     /* its mappings are to be read again, later */
 	int64_t read_at_ns, read_ns; /* when they were, and how long it took */
-	uint32_t *probed; /* objects that were searched for allocators */
+	uint32_t *probed;	     /* objects that were searched for allocators */
 	size_t probed_count, probed_max;
 };
 
