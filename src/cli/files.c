@@ -7,6 +7,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
+
 /* What akamai-direct-prof, record and report write beside run.json. */
 static const char *const files_of_a_run[] = {
 	"cpu_mid.pprof", "offcpu_mid.pprof", "heap_mid.pprof", "heap_end.pprof", "mappings.pprof",
@@ -63,7 +65,7 @@ int files_write_run_json(const char *folder, const char *text, char error[static
 	snprintf(new_path, sizeof new_path, "%s.new", path);
 	int code = 0;
 	errno = EIO; /* should one of them fail without a reason */
-	FILE *file = fopen(new_path, "we");
+	FILE *file = file_create(new_path);
 	if (!file || fputs(text, file) < 0 || fputc('\n', file) < 0)
 		code = -errno;
 	if (file && fclose(file) != 0 && !code)

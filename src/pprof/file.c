@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "pprof/profile.h"
 
 enum { READ_BYTES = 1 << 16 };
@@ -20,7 +21,7 @@ static int write_beside(const char *path, const uint8_t *bytes, size_t count)
 	int length = snprintf(new_path, sizeof new_path, "%s.new", path);
 	if (length < 0 || (size_t)length >= sizeof new_path)
 		return ENAMETOOLONG;
-	FILE *file = fopen(new_path, "we");
+	FILE *file = file_create(new_path);
 	if (!file)
 		return errno;
 	int code = fwrite(bytes, 1, count, file) == count ? 0 : errno;
@@ -52,7 +53,7 @@ int pprof_write(const struct pprof *profile, const char *path, char error[static
 /* At most one byte more than a profile can have. NULL with errno. */
 static uint8_t *read_all(const char *path, size_t *ret_bytes)
 {
-	FILE *file = fopen(path, "re");
+	FILE *file = file_read_regular(path);
 	if (!file)
 		return NULL;
 	uint8_t *bytes = NULL;
@@ -79,7 +80,7 @@ struct pprof *pprof_read(const char *path, char error[static PPROF_ERROR_BYTES_M
 	uint8_t *bytes = read_all(path, &count);
 	if (!bytes) {
 		snprintf(error, PPROF_ERROR_BYTES_MAX, "cannot read the profile %.500s: %s", path,
-			 strerror(errno));
+			 errno == EINVAL ? "it is not a regular file" : strerror(errno));
 		return NULL;
 	}
 	struct pprof *profile = pprof_decode(bytes, count, path, error);

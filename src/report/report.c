@@ -8,8 +8,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "report/page.h"
 #include "report/pictures.h"
 
@@ -89,9 +91,13 @@ static int page_read(struct page *page, const char *folder, char error[static RE
 			 FOLDER_BYTES_MAX - 1);
 		return -1;
 	}
-	if (access(folder, R_OK | W_OK | X_OK) < 0) {
+	struct stat status;
+	int code = stat(folder, &status) < 0 ? errno : S_ISDIR(status.st_mode) ? 0 : ENOTDIR;
+	if (!code && access(folder, R_OK | W_OK | X_OK) < 0)
+		code = errno;
+	if (code) {
 		snprintf(error, REPORT_ERROR_BYTES_MAX, "cannot write a report into %.800s: %s", folder,
-			 strerror(errno));
+			 strerror(code));
 		return -1;
 	}
 	snprintf(path, sizeof path, "%s/run.json", folder);
@@ -133,7 +139,7 @@ static int write_file(struct page *page, const char *name,
 	char path[PATH_BYTES_MAX], new_path[PATH_BYTES_MAX + 8];
 	snprintf(path, sizeof path, "%s/%s", page->folder, name);
 	snprintf(new_path, sizeof new_path, "%s.new", path);
-	FILE *out = fopen(new_path, "we");
+	FILE *out = file_create(new_path);
 	int code = out ? 0 : -errno;
 	if (out) {
 		errno = 0;

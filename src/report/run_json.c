@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/file.h"
 #include "report/frames.h"
 
 enum { VALUE_BYTES_MAX = 1000, KEY_BYTES_MAX = 200 };
@@ -369,9 +370,10 @@ struct run_record *run_json_nothing(void)
 /* The whole file, NUL-terminated, on the heap. */
 static char *read_file(const char *path, size_t *ret_bytes, char error[static REPORT_ERROR_BYTES_MAX])
 {
-	FILE *file = fopen(path, "re");
+	FILE *file = file_read_regular(path);
 	if (!file) {
-		snprintf(error, REPORT_ERROR_BYTES_MAX, "cannot read %.800s: %s", path, strerror(errno));
+		snprintf(error, REPORT_ERROR_BYTES_MAX, "cannot read %.800s: %s", path,
+			 errno == EINVAL ? "it is not a regular file" : strerror(errno));
 		return NULL;
 	}
 	char *bytes = NULL;

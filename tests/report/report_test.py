@@ -363,6 +363,24 @@ def a_folder_may_lack_anything():
         run("report", folder.path, status=1)
 
 
+def a_folder_may_be_hostile():
+    """A pipe does not hold the report up, a link does not lead it to somebody else's file, a file is no folder."""
+    with Folder() as folder, Folder() as other:
+        os.unlink(folder.at("cpu_mid.pprof"))
+        os.mkfifo(folder.at("cpu_mid.pprof"))
+        before = other.text("run.json")
+        for name in ("report.html", "report.html.new", "heap.svg", "heap.svg.new"):
+            os.symlink(other.at("run.json"), folder.at(name))
+        equal("not a regular file" in run("report", folder.path, status=1).stderr.decode(), True, "whether it says why")
+        check_page(folder.text("report.html"))
+        equal(os.path.islink(folder.at("report.html")), False, "whether the page is a link")
+        equal(other.text("run.json") == before, True, "whether the other file is as it was")
+        os.unlink(folder.at("run.json"))
+        os.mkfifo(folder.at("run.json"))
+        run("report", folder.path, status=1)
+        equal("Not a directory" in run("report", other.at("run.json"), status=1).stderr.decode(), True, "its error")
+
+
 def reports_are_repeatable():
     with Folder() as folder:
         run("report", folder.path)
@@ -475,7 +493,8 @@ def pictures_in_a_page_zoom_and_search():
 
 def main():
     tests = [a_picture_adds_up, hostile_names_are_shown, folded_stacks_add_up, a_page_asks_nobody,
-             a_page_tells_what_the_files_hold, a_folder_may_lack_anything, reports_are_repeatable,
+             a_page_tells_what_the_files_hold, a_folder_may_lack_anything, a_folder_may_be_hostile,
+             reports_are_repeatable,
              a_picture_alone_zooms_and_searches, pictures_in_a_page_zoom_and_search]
     tests = [test for test in tests if len(sys.argv) < 3 or sys.argv[2] in test.__name__]
     print(f"1..{len(tests)}", flush=True)

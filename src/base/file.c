@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+FILE *file_read_regular(const char *path)
+{
+	struct stat status;
+	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	/* Looked at again, because it may be another one by now. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return NULL;
+	int code = fstat(fd, &status) < 0 ? errno : S_ISREG(status.st_mode) ? 0 : EINVAL;
+	FILE *file = code ? NULL : fdopen(fd, "r");
+	if (!file) {
+		code = code ? code : errno;
+		close(fd);
+		errno = code;
+	}
+	return file;
+}
+
+FILE *file_create(const char *path)
+{
+	if (unlink(path) < 0 && errno != ENOENT)
+		return NULL;
+	return fopen(path, "wxe");
+}
