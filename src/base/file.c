@@ -6,18 +6,24 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* 0, or why a file of this kind is not read. */
+static int kind_error(const struct stat *status)
+{
+	return S_ISREG(status->st_mode) ? 0 : S_ISDIR(status->st_mode) ? EISDIR : EINVAL;
+}
+
 FILE *file_read_regular(const char *path)
 {
 	struct stat status;
-	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode)) {
-		errno = EINVAL;
+	if (stat(path, &status) == 0 && kind_error(&status)) {
+		errno = kind_error(&status);
 		return NULL;
 	}
 	/* Looked at again, because it may be another one by now. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
 		return NULL;
-	int code = fstat(fd, &status) < 0 ? errno : S_ISREG(status.st_mode) ? 0 : EINVAL;
+	int code = fstat(fd, &status) < 0 ? errno : kind_error(&status);
 	FILE *file = code ? NULL : fdopen(fd, "r");
 	if (!file) {
 		code = code ? code : errno;

@@ -4,8 +4,8 @@
 
 #include <stdio.h>
 
-/* Opens a regular file for reading. NULL with errno: EINVAL when it is something else, since a pipe that
- * nobody writes to would hold us up for ever, and a device may do things when it is opened. */
+/* Opens a regular file for reading. NULL with errno: EISDIR or EINVAL when it is something else, since a pipe
+ * that nobody writes to would hold us up for ever, and a device may do things when it is opened. */
 FILE *file_read_regular(const char *path);
 
 /* Creates a file, in place of one that is there. Never follows a link that somebody else left in his folder.
