@@ -196,7 +196,7 @@ static int decode(const uint8_t *at, size_t bytes, struct instruction *ret)
 static int is_argument(int number, unsigned arguments)
 {
 	static const int numbers[] = { 7, 6, 2 };
-	for (unsigned i = 0; i < arguments; i++)
+	for (unsigned i = 0; i < arguments && i < sizeof numbers / sizeof *numbers; i++)
 		if (numbers[i] == number)
 			return 1;
 	return 0;

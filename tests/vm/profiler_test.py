@@ -32,7 +32,7 @@ BESIDE_THE_HEAP = ("mmap", "brk")
 
 # `record` until the program has written its truth, then what ctrl-C does.
 UNTIL_TRUTH = """
-akamai-prof record -out /out/heap -heap-rate 1 -- conserve /out/truth.json 4 150 2000 1 &
+akamai-prof record -out /out/heap -heap-rate 1 -heap-budget 100 -- conserve /out/truth.json 4 150 2000 1 &
 recorder=$!
 until [ -f /out/truth.json ]; do kill -0 $recorder || exit 1; sleep 0.2; done
 kill -INT $recorder
