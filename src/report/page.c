@@ -364,6 +364,21 @@ static void write_memory_tile(const struct page *page)
 		tile(page, "Heap in use at the end", text_bytes((double)inuse, value), "");
 }
 
+/* What it takes from the target, and what the profiler takes for itself. */
+static void write_cost_tile(const struct page *page)
+{
+	const struct run_profile *profile = &page->run->profile;
+	double run_ns = page->run->elapsed_seconds * 1e9;
+	char value[TEXT_BYTES_MAX], part[TEXT_BYTES_MAX],
+		note[2 * TEXT_BYTES_MAX] = "of one CPU, in eBPF programs";
+	if (!(run_ns > 0) || profile->program_run_ns <= 0)
+		return;
+	if (profile->supervisor_cpu_ns >= 0)
+		snprintf(note, sizeof note, "of one CPU, in eBPF programs; %s beside it",
+			 text_duration((double)profile->supervisor_cpu_ns, part));
+	tile(page, "Cost of profiling", text_share((double)profile->program_run_ns, run_ns, value), note);
+}
+
 static void write_tiles(const struct page *page)
 {
 	const struct run_record *run = page->run;
@@ -386,6 +401,7 @@ static void write_tiles(const struct page *page)
 		tile(page, "CPU in the window", text_share((double)cpu_ns, page->window_seconds * 1e9, value),
 		     note);
 	}
+	write_cost_tile(page);
 	fputs("</dl>\n", page->out);
 }
 
