@@ -109,7 +109,13 @@ static __always_inline int is_in_allocator(const struct heap_task *state, struct
 	if (sp >= state->skipped_sp ||
 	    bpf_probe_read_user(&return_address, sizeof return_address, (const void *)state->skipped_sp) < 0)
 		return 0;
-	return return_address == state->skipped_return;
+	if (return_address == state->skipped_return)
+		return 1;
+	/* Another profiler wants to know when the call returns: the kernel has put its trampoline there
+	 * since. */
+	struct unwind_return_probe probe = { 0 };
+	return unwind_return_probe(UNWIND_RETURN_PROBE_NEWEST, &probe) == 0 &&
+	       probe.stack == state->skipped_sp && probe.address == state->skipped_return;
 }
 
 /* From programs that can be preempted. 0, or -1: lost. */

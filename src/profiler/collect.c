@@ -111,12 +111,29 @@ static void add_sample(struct profiler *profiler, const struct record *record)
 	samples_add(&profiler->samples, record);
 }
 
+/* A copy that names another state of the mappings, when the record's own is nothing special. */
+static const struct record *settled(struct profiler *profiler, const struct record *record,
+				    struct record *copy)
+{
+	uint32_t generation =
+		mapping_sets_settle(&profiler->sets, record->generation,
+				    record->frames + record->kernel_frames, record->user_frames);
+	if (generation == record->generation)
+		return record;
+	memcpy(copy, record, record_bytes(record));
+	copy->generation = generation;
+	return copy;
+}
+
 int collect_record(void *context, void *data, size_t bytes)
 {
 	struct profiler *profiler = context;
 	const struct record *record = data;
+	struct record copy = { 0 };
 	if (bytes < offsetof(struct record, frames) || bytes < record_bytes(record))
 		return 0;
+	if (record->user_frames)
+		record = settled(profiler, record, &copy);
 	switch ((enum record_kind)record->kind) {
 	case RECORD_FORK:
 		news_fork(profiler, record);

@@ -192,6 +192,28 @@ void heap_forget_now(struct profiler *profiler)
 	profiler->forget_count = 0;
 }
 
+struct mark {
+	uint8_t *wanted;
+	size_t count;
+};
+
+static void each_mark(void *owner, const void *key, const void *value)
+{
+	const struct mark *mark = owner;
+	struct heap_stack stack;
+	(void)key;
+	memcpy(&stack, value, offsetof(struct heap_stack, frames));
+	if (stack.generation < mark->count)
+		mark->wanted[stack.generation] = 1;
+}
+
+int heap_mark_generations(const struct profiler *profiler, uint8_t *wanted, size_t count)
+{
+	struct mark mark = { wanted, count };
+	return map_each(map_fd_of(profiler, "heap_stacks"), sizeof(struct heap_stack_key),
+			sizeof(struct heap_stack), each_mark, &mark);
+}
+
 int heap_take_snapshot(struct profiler *profiler, struct heap_snapshot *snapshot)
 {
 	struct site_index index = { .snapshot = snapshot };

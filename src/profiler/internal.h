@@ -161,6 +161,8 @@ int process_read_mappings(struct profiler *profiler, struct process *process);
 /* The same, but soon when it was read a moment ago; allocators that are new are probed. */
 void process_ask_mappings(struct profiler *profiler, struct process *process);
 void processes_read_due(struct profiler *profiler);
+/* Old states that nobody names go, when there are many. */
+void processes_forget_mappings(struct profiler *profiler);
 /* It has executed another program, or (exited) ended: what it had mapped is not there any more. */
 void process_leave(struct profiler *profiler, struct process *process, int exited);
 
@@ -259,6 +261,8 @@ int heap_take_snapshot(struct profiler *profiler, struct heap_snapshot *snapshot
 void heap_forget_process(struct profiler *profiler, uint32_t tgid, uint32_t epoch);
 /* Now. A look at the whole table, so for many processes at once. */
 void heap_forget_now(struct profiler *profiler);
+/* Sets wanted[generation] for those that stacks of the heap name. 0, or -errno. */
+int heap_mark_generations(const struct profiler *profiler, uint8_t *wanted, size_t count);
 double heap_weight(uint64_t bytes, uint64_t rate_bytes);
 struct heap_scaled { /* what the recorded allocations stand for */
 	double alloc_objects, alloc_bytes, inuse_objects, inuse_bytes;

@@ -69,6 +69,7 @@ struct mapping_set *mapping_sets_add(struct mapping_sets *sets, struct unwind_ma
 				     .first = first,
 				     .count = count,
 				     .users = 1,
+				     .older = (uint32_t)sets->count,
 				     .mappings = mappings };
 	return set;
 }
@@ -87,6 +88,7 @@ void mapping_sets_leave(struct mapping_sets *sets, uint32_t generation)
 	struct mapping_set *set = mapping_sets_at(sets, generation);
 	if (!set || !set->users || --set->users)
 		return;
+	sets->left += set->count;
 	for (size_t i = 0; i < sets->used_count; i++)
 		if (sets->used[i] == set) {
 			sets->used[i] = sets->used[--sets->used_count];
@@ -94,10 +96,73 @@ void mapping_sets_leave(struct mapping_sets *sets, uint32_t generation)
 		}
 }
 
+void mapping_sets_follow(struct mapping_sets *sets, uint32_t before, uint32_t after)
+{
+	struct mapping_set *old = mapping_sets_at(sets, before);
+	struct mapping_set *new = mapping_sets_at(sets, after);
+	if (!old || !new)
+		return;
+	old->next = after;
+	new->older = old->older;
+}
+
+static int mapping_is(const struct unwind_mapping *a, const struct unwind_mapping *b)
+{
+	return a && b && a->start == b->start && a->end == b->end && a->bias == b->bias &&
+	       a->kind == b->kind && a->object_id == b->object_id;
+}
+
+uint32_t mapping_sets_settle(struct mapping_sets *sets, uint32_t generation, const uint64_t *frames,
+			     size_t count)
+{
+	struct mapping_set *set = mapping_sets_at(sets, generation);
+	if (!set || set->older == generation)
+		return generation;
+	for (size_t i = 0; i < count; i++) {
+		uint64_t address = frames[i] - (i > 0); /* callers are where they call */
+		if (mapping_is(mapping_sets_find(sets, set->older, address),
+			       mapping_sets_find(sets, generation, address)))
+			continue;
+		/* Samples of the states to come will most likely look like this one. */
+		set->older = generation;
+		return generation;
+	}
+	return set->older;
+}
+
+/* 20 MB; a parallel build leaves a few hundred bytes a process. */
+#define LEFT_MIN ((uint64_t)1 << 19)
+
+int mapping_sets_should_forget(const struct mapping_sets *sets)
+{
+	return sets->left > (sets->left_max ? sets->left_max : LEFT_MIN);
+}
+
+void mapping_sets_forget(struct mapping_sets *sets, const uint8_t *wanted)
+{
+	sets->left = 0;
+	for (size_t i = 0; i < sets->count; i++) {
+		struct mapping_set *set = sets->items[i];
+		if (set->users || !set->mappings)
+			continue;
+		if (wanted[set->generation]) {
+			sets->left += set->count;
+			continue;
+		}
+		free(set->mappings);
+		set->mappings = NULL;
+		set->count = 0;
+	}
+	/* Looking at everything is worth it when half of it may go. */
+	sets->left_max = 2 * sets->left > LEFT_MIN ? 2 * sets->left : LEFT_MIN;
+}
+
 const struct unwind_mapping *mapping_sets_find(const struct mapping_sets *sets, uint32_t generation,
 					       uint64_t address)
 {
 	const struct mapping_set *set = mapping_sets_at(sets, generation);
+	while (set && !set->mappings)
+		set = mapping_sets_at(sets, set->next);
 	size_t low = 0;
 	size_t high = set ? set->count : 0;
 	while (low < high) {

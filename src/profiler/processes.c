@@ -24,14 +24,25 @@ struct process *process_find(struct profiler *profiler, pid_t pid)
 	return NULL;
 }
 
-struct process *process_add(struct profiler *profiler, pid_t pid)
+/* What is known of the target itself is asked for also when it has ended. */
+static struct process *process_slot(struct profiler *profiler)
 {
-	struct process *known = process_find(profiler, pid);
-	if (known)
-		return known;
+	for (size_t i = 0; i < profiler->process_count; i++)
+		if (profiler->processes[i].exited && profiler->processes[i].pid != profiler->main_pid) {
+			free(profiler->processes[i].probed);
+			return &profiler->processes[i];
+		}
 	profiler->processes = memory_grow(profiler->processes, &profiler->processes_max,
 					  profiler->process_count, sizeof *profiler->processes);
-	struct process *process = &profiler->processes[profiler->process_count++];
+	return &profiler->processes[profiler->process_count++];
+}
+
+struct process *process_add(struct profiler *profiler, pid_t pid)
+{
+	struct process *process = process_find(profiler, pid);
+	if (process)
+		return process;
+	process = process_slot(profiler);
 	*process = (struct process){ .pid = pid };
 	return process;
 }
@@ -139,6 +150,7 @@ static int set_publish(struct profiler *profiler, struct process *process, struc
 	memcpy(profiler->mappings + set->first, set->mappings, count * sizeof *set->mappings);
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	int code = set_tell(profiler, process->pid, set);
+	mapping_sets_follow(&profiler->sets, process->generation, set->generation);
 	mapping_sets_leave(&profiler->sets, process->generation);
 	process->generation = set->generation;
 	return code;
@@ -214,4 +226,23 @@ void process_leave(struct profiler *profiler, struct process *process, int exite
 	/* Of one that has ended, what it had mapped last is still asked for. */
 	if (!exited)
 		process->generation = 0;
+}
+
+void processes_forget_mappings(struct profiler *profiler)
+{
+	if (!mapping_sets_should_forget(&profiler->sets))
+		return;
+	size_t count = profiler->sets.count + 1;
+	uint8_t *wanted = calloc(count, 1);
+	if (!wanted)
+		return;
+	for (size_t i = 0; i < profiler->samples.count; i++)
+		wanted[profiler->samples.records[i]->generation % count] = 1;
+	for (size_t i = 0; i < profiler->process_count; i++)
+		wanted[profiler->processes[i].generation] = 1;
+	for (size_t i = 0; i < profiler->sets.used_count; i++)
+		wanted[profiler->sets.used[i]->older] = 1;
+	if (heap_mark_generations(profiler, wanted, count) == 0)
+		mapping_sets_forget(&profiler->sets, wanted);
+	free(wanted);
 }

@@ -208,6 +208,7 @@ void profiler_poll(struct profiler *profiler, int timeout_ms)
 	allocators_watch_budget(profiler, now_ns);
 	events_pace_faults(profiler, now_ns);
 	processes_read_due(profiler);
+	processes_forget_mappings(profiler);
 	links_reap(profiler);
 	if (profiler->forget_count && now_ns - profiler->forgot_at_ns > NS_PER_SECOND)
 		heap_forget_now(profiler);

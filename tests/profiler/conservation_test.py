@@ -9,10 +9,12 @@ must be within 5 %.
 """
 import glob
 import math
+import os
 import re
+import subprocess
 
 import recorder
-from recorder import Skip, check, close_to
+from recorder import Skip, check, close_to, wait_for
 
 OF_CHILDREN = ("site_forked_ending", "site_forked_staying", "site_before_exec", "site_after_exec")
 BUDGET = ("-heap-budget", 100)  # percent of a CPU: the targets allocate as fast as they can
@@ -195,6 +197,30 @@ def mappings_of_the_allocator(host):
     check(not mapped, f"mapped by allocating functions: {[sample.names[:3] for sample in mapped]}")
 
 
+def mappings_beside_another_recording(host):
+    """Of another process, with the same C library: the kernel lets that one see the returns of this one's calls."""
+    with subprocess.Popen([host.target("split"), "60", "0"], stdout=subprocess.DEVNULL) as other:
+        beside = host.record("-heap-rate", 1 << 30, pid=other.pid)
+        try:
+            wait_for(lambda: "anon_inode:bpf_link" in descriptors(beside.process.pid), "the other recording")
+            mappings_of_the_allocator(host)
+            beside.interrupt()
+        finally:
+            beside.end_all()
+            other.kill()
+
+
+def descriptors(pid):
+    folder = f"/proc/{pid}/fd"
+    found = []
+    for name in os.listdir(folder):
+        try:
+            found.append(os.readlink(os.path.join(folder, name)))
+        except OSError:
+            pass
+    return found
+
+
 def counters_agree(host):
     """The profiler's own books: nothing was dropped, nothing freed twice."""
     heap = exact(host)[0].said["heap"]
@@ -238,4 +264,5 @@ if __name__ == "__main__":
         ("sampled: totals and well sampled functions within 5 %", sampled_is_close),
         ("sampled: small blocks between large ones", small_between_large),
         ("sampled: what the allocator maps is not counted beside the heap", mappings_of_the_allocator),
+        ("the same, while another process is recorded", mappings_beside_another_recording),
     ])

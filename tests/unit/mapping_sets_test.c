@@ -102,5 +102,85 @@ static void old_states_are_found_in(void)
 	mapping_sets_finish(&sets);
 }
 
+/* A library that is loaded and unloaded behind a program that stays. */
+static struct mapping_set *add_state(struct mapping_sets *sets, uint32_t before, uint64_t bias)
+{
+	struct mapping_set *set = add(sets, COUNT, 0x1000);
+	NE(set, NULL);
+	set->mappings[COUNT - 1].bias = bias;
+	mapping_sets_follow(sets, before, set->generation);
+	mapping_sets_leave(sets, before);
+	return set;
+}
+
+static void samples_name_the_oldest_equal_state(void)
+{
+	struct mapping_sets sets = { 0 };
+	const uint64_t library = 0x1000 + 15 * 0x2000;
+	const uint64_t stays[] = { 0x1010, 0x3000 + 0x1000, 0x7123 };
+	const uint64_t loaded[] = { library + 8, 0x1010 };
+	uint32_t one = add_state(&sets, 0, 1)->generation;
+	uint32_t two = add_state(&sets, one, 2)->generation;
+	EQ(mapping_sets_settle(&sets, one, stays, 3), one);
+	EQ(mapping_sets_settle(&sets, two, stays, 3), one);
+	EQ(mapping_sets_settle(&sets, two, stays, 0), one);
+	/* In the library there is a difference: from then on this is the state that others are compared with.
+	 */
+	EQ(mapping_sets_settle(&sets, two, loaded, 2), two);
+	EQ(mapping_sets_settle(&sets, two, stays, 3), two);
+	uint32_t three = add_state(&sets, two, 2)->generation;
+	EQ(mapping_sets_settle(&sets, three, stays, 3), two);
+	EQ(mapping_sets_settle(&sets, three, loaded, 2), two);
+	EQ(mapping_sets_settle(&sets, 0, stays, 3), 0);
+	EQ(mapping_sets_settle(&sets, 99, stays, 3), 99);
+	mapping_sets_finish(&sets);
+}
+
+static void states_that_nobody_names_are_forgotten(void)
+{
+	struct mapping_sets sets = { 0 };
+	uint32_t generation = 0;
+	uint8_t wanted[64] = { 0 };
+	for (unsigned i = 0; i < 10; i++)
+		generation = add_state(&sets, generation, i)->generation;
+	wanted[3] = 1;
+	mapping_sets_forget(&sets, wanted);
+	EQ(sets.left, COUNT);
+	NE(mapping_sets_at(&sets, 3)->mappings, NULL);
+	NE(mapping_sets_at(&sets, 10)->mappings, NULL); /* a process is in it */
+	EQ(mapping_sets_at(&sets, 1)->mappings, NULL);
+	/* Who names a forgotten one all the same finds what was mapped next. */
+	const struct unwind_mapping *found = mapping_sets_find(&sets, 1, 0x1000 + 15 * 0x2000);
+	NE(found, NULL);
+	EQ(found->bias, 2);
+	found = mapping_sets_find(&sets, 5, 0x1000 + 15 * 0x2000);
+	NE(found, NULL);
+	EQ(found->bias, 9);
+	mapping_sets_leave(&sets, 10);
+	mapping_sets_forget(&sets, (uint8_t[64]){ 0 });
+	EQ(mapping_sets_find(&sets, 5, 0x1000), NULL);
+	mapping_sets_finish(&sets);
+}
+
+static void forgetting_waits_until_it_is_worth_it(void)
+{
+	struct mapping_sets sets = { 0 };
+	uint32_t generation = 0;
+	size_t times = 0;
+	for (unsigned i = 0; i < 100000; i++) {
+		generation = add_state(&sets, generation, i)->generation;
+		if (!mapping_sets_should_forget(&sets))
+			continue;
+		uint8_t *wanted = calloc(sets.count + 1, 1);
+		NE(wanted, NULL);
+		mapping_sets_forget(&sets, wanted);
+		free(wanted);
+		times++;
+	}
+	EQ(times, 3); /* 1.6 million mappings, half a million at a time */
+	mapping_sets_finish(&sets);
+}
+
 TEST_MAIN(T(places_do_not_overlap), T(places_are_given_back), T(a_full_table_refuses), T(users_are_counted),
-	  T(old_states_are_found_in))
+	  T(old_states_are_found_in), T(samples_name_the_oldest_equal_state),
+	  T(states_that_nobody_names_are_forgotten), T(forgetting_waits_until_it_is_worth_it))
