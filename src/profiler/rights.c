@@ -75,7 +75,7 @@ int rights_check(char error[static PROFILER_ERROR_BYTES_MAX])
 		return profiler_error(error,
 				      "profiling needs the kernel's type information, but "
 				      "/sys/kernel/btf/vmlinux cannot be read (%s): use a kernel built "
-				      "with CONFIG_DEBUG_INFO_BTF (Debian's have it), or -no-profile",
+				      "with CONFIG_DEBUG_INFO_BTF (Debian's have it)",
 				      strerror(errno));
 	if (!rights_missing(missing, sizeof missing))
 		return 0;
@@ -84,8 +84,7 @@ int rights_check(char error[static PROFILER_ERROR_BYTES_MAX])
 		error,
 		"profiling needs %s, which this process does not have. Run it with sudo, or give "
 		"the program the right once:\n"
-		"  sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog+ep %s\n"
-		"or run without profiles: -no-profile",
+		"  sudo setcap cap_bpf,cap_perfmon,cap_sys_ptrace,cap_syslog+ep %s",
 		missing, path[0] ? path : "akamai-prof");
 }
 
@@ -116,8 +115,7 @@ int rights_explain(const char *what, int code, char error[static PROFILER_ERROR_
 		why = "raise the memory limit (ulimit -l, or the cgroup's)";
 	else if (code == EINVAL || code == ENOTSUP || code == ENOENT || code == ESRCH)
 		why = "Linux 6.1 or newer is needed, with BTF, uprobes and perf events";
-	return profiler_error(error, "%s on Linux %.64s: %s; %s, or run with -no-profile", what,
-			      names.release, strerror(code), why);
+	return profiler_error(error, "%s on Linux %.64s: %s; %s", what, names.release, strerror(code), why);
 }
 
 /* ---- doctor ---- */
