@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Perf events of the target's own tasks: the clock (or hardware cycles) that takes CPU samples, and page
- * faults. One of each per thread that is there now; the kernel makes those of later threads (and children)
- * from them.
+ * Perf events: the clock (or hardware cycles) that takes CPU samples, and page faults. Of the target's own
+ * tasks, one of each per thread that is there now; the kernel makes those of later threads (and children) from
+ * them.
  *
  * An event that the kernel makes for a new task begins with a whole period: a thread that runs for less than
  * that is never sampled, and of a build, a shell script or a server with a thread per request nothing would
@@ -188,11 +188,7 @@ int events_open(struct profiler *profiler, pid_t pid, char error[static PROFILER
 	if (code == -ESRCH || code == -ENOENT)
 		return profiler_error(error, "pid %d has ended, or is not a process", (int)pid);
 	if (code == -EACCES || code == -EPERM)
-		return profiler_error(
-			error,
-			"pid %d may not be profiled by this user: run with sudo, or as the user who "
-			"started it",
-			(int)pid);
+		return rights_refused(pid, error);
 	if (code == -EMFILE)
 		return profiler_error(error,
 				      "too few files may be open for pid %d: each of its threads takes four "

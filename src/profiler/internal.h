@@ -142,6 +142,8 @@ void *memory_grow(void *array, size_t *max, size_t count, size_t item_bytes);
 int rights_check(char error[static PROFILER_ERROR_BYTES_MAX]);
 /* What an error of the kernel most likely means here. */
 int rights_explain(const char *what, int code, char error[static PROFILER_ERROR_BYTES_MAX]);
+/* The process belongs to somebody else. */
+int rights_refused(pid_t pid, char error[static PROFILER_ERROR_BYTES_MAX]);
 
 /* load.c */
 int load_programs(struct profiler *profiler, char error[static PROFILER_ERROR_BYTES_MAX]);

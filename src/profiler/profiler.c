@@ -149,11 +149,7 @@ int profiler_attach(struct profiler *profiler, pid_t pid, int starting,
 	profiler->attach_unix_ns = clock_unix_ns();
 	int code = !starting && process_is_closed(pid) ? -EACCES : process_read_mappings(profiler, process);
 	if (code == -EACCES || code == -EPERM)
-		return profiler_error(
-			error,
-			"pid %d may not be profiled by this user: run with sudo, or as the user who "
-			"started it",
-			(int)pid);
+		return rights_refused(pid, error);
 	if (code < 0)
 		return profiler_error(error, "pid %d has ended, or is not a process of user space", (int)pid);
 	if (bpf_map_update_elem(map_fd_of(profiler, "targets"), &key, &yes, BPF_ANY) < 0)

@@ -118,6 +118,14 @@ int rights_explain(const char *what, int code, char error[static PROFILER_ERROR_
 	return profiler_error(error, "%s on Linux %.64s: %s; %s", what, names.release, strerror(code), why);
 }
 
+int rights_refused(pid_t pid, char error[static PROFILER_ERROR_BYTES_MAX])
+{
+	return profiler_error(error,
+			      "pid %d may not be profiled by this user: run with sudo, or as the user who "
+			      "started it",
+			      (int)pid);
+}
+
 /* ---- doctor ---- */
 
 typedef void say_function(void *owner, enum profiler_verdict verdict, const char *what, const char *text);

@@ -22,17 +22,24 @@ static void writer_samples(struct writer *writer, unsigned kinds)
 	}
 }
 
+/* A file of one kind of time or count: `samples` and `type`, in the order that readers expect. */
+static void samples_begin(struct writer *writer, struct profiler *profiler, const char *type,
+			  const char *unit, int64_t period)
+{
+	writer_begin(writer, profiler);
+	pprof_add_value_type(writer->profile, "samples", "count");
+	pprof_add_value_type(writer->profile, type, unit);
+	writer_period(writer, type, unit, period);
+	writer->profile->time_ns = profiler->window_start_unix_ns;
+	writer->profile->duration_ns = profiler->window_ns;
+	writer_comment_stacks(writer);
+}
+
 int profiler_write_cpu(struct profiler *profiler, const char *path,
 		       char error[static PROFILER_ERROR_BYTES_MAX])
 {
 	struct writer writer;
-	writer_begin(&writer, profiler);
-	pprof_add_value_type(writer.profile, "samples", "count");
-	pprof_add_value_type(writer.profile, "cpu", "nanoseconds");
-	writer_period(&writer, "cpu", "nanoseconds", 1000000000 / (int64_t)profiler->options.hz);
-	writer.profile->time_ns = profiler->window_start_unix_ns;
-	writer.profile->duration_ns = profiler->window_ns;
-	writer_comment_stacks(&writer);
+	samples_begin(&writer, profiler, "cpu", "nanoseconds", 1000000000 / (int64_t)profiler->options.hz);
 	writer_comment(&writer, "event: %s at %u Hz; weights are the periods that passed",
 		       profiler->cpu_event_name, profiler->options.hz);
 	writer_comment(&writer, "not sampled: %.3f s of CPU of threads that ended before their first sample",
@@ -45,13 +52,7 @@ int profiler_write_off_cpu(struct profiler *profiler, const char *path,
 			   char error[static PROFILER_ERROR_BYTES_MAX])
 {
 	struct writer writer;
-	writer_begin(&writer, profiler);
-	pprof_add_value_type(writer.profile, "samples", "count");
-	pprof_add_value_type(writer.profile, "off_cpu", "nanoseconds");
-	writer_period(&writer, "off_cpu", "nanoseconds", PROFILER_OFF_CPU_RATE_NS);
-	writer.profile->time_ns = profiler->window_start_unix_ns;
-	writer.profile->duration_ns = profiler->window_ns;
-	writer_comment_stacks(&writer);
+	samples_begin(&writer, profiler, "off_cpu", "nanoseconds", PROFILER_OFF_CPU_RATE_NS);
 	writer_comment(&writer,
 		       "off the CPU: one sample per %d ns of waiting; switches=%" PRIu64 " walked=%" PRIu64,
 		       PROFILER_OFF_CPU_RATE_NS, counter_read(profiler, COUNTER_SWITCHES),
@@ -64,13 +65,10 @@ int profiler_write_faults(struct profiler *profiler, const char *path,
 			  char error[static PROFILER_ERROR_BYTES_MAX])
 {
 	struct writer writer;
-	writer_begin(&writer, profiler);
-	pprof_add_value_type(writer.profile, "samples", "count");
-	pprof_add_value_type(writer.profile, "faults", "count");
-	writer_period(&writer, "faults", "count", 1);
+	samples_begin(&writer, profiler, "faults", "count", 1);
+	/* Of all the time, not of the window. */
 	writer.profile->time_ns = profiler->attach_unix_ns;
 	writer.profile->duration_ns = profiler->detach_ns - profiler->attach_ns;
-	writer_comment_stacks(&writer);
 	writer_comment(&writer, "page faults of user and kernel, counted: %" PRIu64 "; sampled by count",
 		       profiler->page_faults);
 	writer_samples(&writer, 1u << RECORD_FAULT);
