@@ -7,7 +7,7 @@
 #define PPROF_PROFILE_H
 
 #include "pprof/pprof.h"
-#include "pprof/table.h"
+#include "base/table.h"
 
 struct pprof_private {
 	uint64_t seed; /* of the hashes */

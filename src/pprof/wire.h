@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "pprof/table.h"
+#include "base/table.h"
 
 enum wire_type {
 	WIRE_VARINT = 0,

@@ -111,8 +111,8 @@ static void object_probe(struct profiler *profiler, struct process *process, uin
 	const struct object *object = objects_at(profiler->objects, object_id);
 	if (process_has_probed(process, object_id))
 		return;
-	process->probed = memory_grow(process->probed, &process->probed_max, process->probed_count,
-				      sizeof *process->probed);
+	process->probed = room_for(process->probed, &process->probed_max, process->probed_count, 1,
+				   sizeof *process->probed);
 	process->probed[process->probed_count++] = object_id;
 	if (object->fd >= 0 && !is_loader(object->path))
 		allocator_attach(profiler, process->pid, object->fd, object->path);

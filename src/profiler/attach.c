@@ -23,7 +23,7 @@
 
 void links_keep(struct links *links, struct bpf_link *link, int fd, pid_t pid)
 {
-	links->items = memory_grow(links->items, &links->max, links->count, sizeof *links->items);
+	links->items = room_for(links->items, &links->max, links->count, 1, sizeof *links->items);
 	links->items[links->count++] = (struct held){ .link = link, .fd = fd, .pid = pid };
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Perf events: the clock (or hardware cycles) that takes CPU samples, and page faults. Of the target's own
- * tasks, one of each per thread that is there now; the kernel makes those of later threads (and children) from
- * them.
+ * tasks, one of each per thread that is there now; the kernel makes those of later threads (and children)
+ * from them.
  *
  * An event that the kernel makes for a new task begins with a whole period: a thread that runs for less than
  * that is never sampled, and of a build, a shell script or a server with a thread per request nothing would
@@ -101,8 +101,8 @@ static int cpu_event_keep(struct profiler *profiler, int fd)
 	if (code < 0)
 		return code;
 	ioctl(fd, PERF_EVENT_IOC_DISABLE, 0); /* attaching has enabled it; the window does */
-	profiler->cpu_events = memory_grow(profiler->cpu_events, &profiler->cpu_events_max,
-					   profiler->cpu_event_count, sizeof *profiler->cpu_events);
+	profiler->cpu_events = room_for(profiler->cpu_events, &profiler->cpu_events_max,
+					profiler->cpu_event_count, 1, sizeof *profiler->cpu_events);
 	profiler->cpu_events[profiler->cpu_event_count++] = fd;
 	return 0;
 }
@@ -142,8 +142,8 @@ static int thread_open(struct profiler *profiler, pid_t tid)
 	int fault_fd = event_open_faults(profiler, tid);
 	if (fault_fd < 0)
 		return -errno;
-	profiler->fault_events = memory_grow(profiler->fault_events, &profiler->fault_events_max,
-					     profiler->fault_event_count, sizeof *profiler->fault_events);
+	profiler->fault_events = room_for(profiler->fault_events, &profiler->fault_events_max,
+					  profiler->fault_event_count, 1, sizeof *profiler->fault_events);
 	profiler->fault_events[profiler->fault_event_count++] = fault_fd;
 	return event_attach(profiler, fault_fd, "on_fault");
 }
@@ -169,7 +169,7 @@ static int threads_open(struct profiler *profiler, pid_t pid)
 			i++;
 		if (tid <= 0 || i < known_count)
 			continue;
-		known = memory_grow(known, &known_max, known_count, sizeof *known);
+		known = room_for(known, &known_max, known_count, 1, sizeof *known);
 		known[known_count++] = tid;
 		code = thread_open(profiler, tid);
 		if (code == -ESRCH)

@@ -35,52 +35,26 @@ void heap_scale(const struct profiler *profiler, const struct heap_site_state *s
 	};
 }
 
-/* Sites by their identity: open addressing over the snapshot's array. */
+/* Sites by their identity. */
 struct site_index {
 	struct heap_snapshot *snapshot;
 	size_t sites_max;
-	uint32_t *slots;
-	size_t slot_count;
+	struct table table; /* index + 1 */
 };
-
-static uint64_t site_hash(const struct heap_site *site)
-{
-	uint64_t hash = site->stack_hash ^ ((uint64_t)site->tgid << 32 | site->stage << 8 | site->allocator);
-	hash *= 0x9e3779b97f4a7c15u;
-	return hash ^ hash >> 32;
-}
-
-static void index_grow(struct site_index *index, size_t slot_count)
-{
-	free(index->slots);
-	index->slots = calloc(slot_count, sizeof *index->slots);
-	if (!index->slots)
-		abort();
-	index->slot_count = slot_count;
-	for (size_t i = 0; i < index->snapshot->site_count; i++) {
-		size_t slot = site_hash(&index->snapshot->sites[i].site) & (slot_count - 1);
-		while (index->slots[slot])
-			slot = (slot + 1) & (slot_count - 1);
-		index->slots[slot] = (uint32_t)(i + 1);
-	}
-}
 
 static struct heap_site_state *index_site(struct site_index *index, const struct heap_site *site)
 {
 	struct heap_snapshot *snapshot = index->snapshot;
-	if (!index->slots || 2 * (snapshot->site_count + 1) > index->slot_count)
-		index_grow(index, index->slot_count ? 2 * index->slot_count : 256);
-	size_t slot = site_hash(site) & (index->slot_count - 1);
-	for (; index->slots[slot]; slot = (slot + 1) & (index->slot_count - 1)) {
-		struct heap_site_state *known = &snapshot->sites[index->slots[slot] - 1];
-		if (memcmp(&known->site, site, sizeof *site) == 0)
-			return known;
-	}
-	snapshot->sites = memory_grow(snapshot->sites, &index->sites_max, snapshot->site_count,
-				      sizeof *snapshot->sites);
+	uint32_t hash = hash_finish(hash_bytes(0, site, sizeof *site));
+	size_t at = hash;
+	for (uint32_t id; (id = table_next(&index->table, hash, &at));)
+		if (memcmp(&snapshot->sites[id - 1].site, site, sizeof *site) == 0)
+			return &snapshot->sites[id - 1];
+	snapshot->sites = room_for(snapshot->sites, &index->sites_max, snapshot->site_count, 1,
+				   sizeof *snapshot->sites);
 	struct heap_site_state *added = &snapshot->sites[snapshot->site_count++];
 	*added = (struct heap_site_state){ .site = *site };
-	index->slots[slot] = (uint32_t)snapshot->site_count;
+	table_insert(&index->table, hash, (uint32_t)snapshot->site_count);
 	return added;
 }
 
@@ -159,7 +133,7 @@ static void each_forget(void *owner, const void *key, const void *value)
 	if (!found || live.epoch >= found->epoch)
 		return;
 	forgotten->keys =
-		memory_grow(forgotten->keys, &forgotten->max, forgotten->count, sizeof *forgotten->keys);
+		room_for(forgotten->keys, &forgotten->max, forgotten->count, 1, sizeof *forgotten->keys);
 	forgotten->keys[forgotten->count++] = live;
 }
 
@@ -172,8 +146,8 @@ void heap_forget_process(struct profiler *profiler, uint32_t tgid, uint32_t epoc
 			profiler->forgets[i].epoch = epoch;
 			return;
 		}
-	profiler->forgets = memory_grow(profiler->forgets, &profiler->forgets_max, profiler->forget_count,
-					sizeof *profiler->forgets);
+	profiler->forgets = room_for(profiler->forgets, &profiler->forgets_max, profiler->forget_count, 1,
+				     sizeof *profiler->forgets);
 	profiler->forgets[profiler->forget_count++] = (struct heap_forget){ .tgid = tgid, .epoch = epoch };
 }
 
@@ -227,6 +201,6 @@ int heap_take_snapshot(struct profiler *profiler, struct heap_snapshot *snapshot
 	if (!code)
 		code = map_each(map_fd_of(profiler, "heap_sites"), sizeof(struct heap_site),
 				sizeof(struct heap_total), each_site, &index);
-	free(index.slots);
+	table_destroy(&index.table);
 	return code;
 }

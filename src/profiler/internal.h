@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "base/table.h"
 #include "bpf/shared.h"
 #include "profiler/mapping_sets.h"
 #include "profiler/names.h"
@@ -135,8 +136,6 @@ struct profiler {
 __attribute__((format(printf, 2, 3))) void profiler_say(struct profiler *profiler, const char *format, ...);
 /* Fills `error`; returns -1. */
 __attribute__((format(printf, 2, 3))) int profiler_error(char *error, const char *format, ...);
-/* realloc() that ends the program when there is no memory; the supervisor has nothing else to do then. */
-void *memory_grow(void *array, size_t *max, size_t count, size_t item_bytes);
 
 /* rights.c: 0, or -1 with a sentence that names what is missing and how to get it. */
 int rights_check(char error[static PROFILER_ERROR_BYTES_MAX]);

@@ -62,8 +62,8 @@ struct mapping_set *mapping_sets_add(struct mapping_sets *sets, struct unwind_ma
 		free(mappings);
 		return NULL;
 	}
-	sets->items = memory_grow(sets->items, &sets->max, sets->count, sizeof(void *));
-	sets->used = memory_grow(sets->used, &sets->used_max, sets->used_count, sizeof(void *));
+	sets->items = room_for(sets->items, &sets->max, sets->count, 1, sizeof(void *));
+	sets->used = room_for(sets->used, &sets->used_max, sets->used_count, 1, sizeof(void *));
 	sets->items[sets->count++] = sets->used[sets->used_count++] = set;
 	*set = (struct mapping_set){ .generation = (uint32_t)sets->count,
 				     .first = first,

@@ -115,7 +115,7 @@ void memory_set_break(struct memory *memory, uint32_t tgid, uint64_t address)
 	if (break_find(memory, tgid))
 		return;
 	memory->breaks =
-		memory_grow(memory->breaks, &memory->breaks_max, memory->break_count, sizeof *memory->breaks);
+		room_for(memory->breaks, &memory->breaks_max, memory->break_count, 1, sizeof *memory->breaks);
 	memory->breaks[memory->break_count++] = (struct program_break){ .tgid = tgid, .end = address };
 }
 

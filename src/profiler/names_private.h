@@ -14,6 +14,7 @@
 #include <sys/types.h>
 
 #include "base/span.h"
+#include "base/table.h"
 #include "profiler/names.h"
 #include "profiler/names_go.h"
 #include "profiler/names_range.h"
@@ -24,8 +25,9 @@
 struct names_text;
 
 struct names_texts {
-	struct names_text **slots; /* a power of two of them; open addressing */
-	size_t slot_count, used;
+	struct names_text **texts; /* owned */
+	size_t count, room;
+	struct table table; /* index + 1 */
 };
 
 struct elf_file { /* owns what is not NULL */

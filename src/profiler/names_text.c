@@ -12,7 +12,6 @@
 #include "profiler/names_private.h"
 
 struct names_text {
-	uint64_t hash;
 	const char *readable; /* demangled; NULL: not looked at yet */
 	char text[];
 };
@@ -66,60 +65,25 @@ static size_t clean(const char *text, char clean_text[static NAMES_TEXT_BYTES_MA
 	return bytes;
 }
 
-/* FNV-1a. */
-static uint64_t hash_of(const char *text)
-{
-	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-	for (; *text; text++)
-		hash = (hash ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
-	return hash;
-}
-
-static struct names_text **slot_of(const struct names_texts *texts, uint64_t hash, const char *text)
-{
-	size_t mask = texts->slot_count - 1, at = (size_t)(hash ^ hash >> 32) & mask;
-	while (texts->slots[at] &&
-	       (texts->slots[at]->hash != hash || strcmp(texts->slots[at]->text, text) != 0))
-		at = (at + 1) & mask;
-	return &texts->slots[at];
-}
-
-static int grow(struct names_texts *texts)
-{
-	struct names_texts larger = { .slot_count = texts->slot_count ? texts->slot_count * 2 : 1024,
-				      .used = texts->used };
-	larger.slots = calloc(larger.slot_count, sizeof(struct names_text *));
-	if (!larger.slots)
-		return -1;
-	for (size_t i = 0; i < texts->slot_count; i++) {
-		struct names_text *text = texts->slots[i];
-		if (text)
-			*slot_of(&larger, text->hash, text->text) = text;
-	}
-	free(texts->slots);
-	*texts = larger;
-	return 0;
-}
-
 /* NULL: no memory. */
 static struct names_text *keep(struct names_texts *texts, const char *text)
 {
 	char clean_text[NAMES_TEXT_BYTES_MAX];
 	size_t bytes = clean(text, clean_text);
-	uint64_t hash = hash_of(clean_text);
-	if (texts->used >= texts->slot_count / 2 && grow(texts) < 0)
-		return NULL;
-	struct names_text **slot = slot_of(texts, hash, clean_text);
-	if (*slot)
-		return *slot;
+	uint32_t hash = hash_finish(hash_bytes(0, clean_text, bytes));
+	size_t at = hash;
+	for (uint32_t id; (id = table_next(&texts->table, hash, &at));)
+		if (strcmp(texts->texts[id - 1]->text, clean_text) == 0)
+			return texts->texts[id - 1];
 	struct names_text *kept = malloc(sizeof *kept + bytes + 1);
 	if (!kept)
 		return NULL;
-	kept->hash = hash;
 	kept->readable = NULL;
 	memcpy(kept->text, clean_text, bytes + 1);
-	texts->used++;
-	return *slot = kept;
+	texts->texts = room_for(texts->texts, &texts->room, texts->count, 1, sizeof(struct names_text *));
+	texts->texts[texts->count++] = kept;
+	table_insert(&texts->table, hash, (uint32_t)texts->count);
+	return kept;
 }
 
 static const char no_memory[] = "[no memory for names]";
@@ -160,8 +124,9 @@ void names_function(struct names *names, const char *system_name, struct name_li
 
 void names_texts_finish(struct names_texts *texts)
 {
-	for (size_t i = 0; i < texts->slot_count; i++)
-		free(texts->slots[i]);
-	free(texts->slots);
+	for (size_t i = 0; i < texts->count; i++)
+		free(texts->texts[i]);
+	free(texts->texts);
+	table_destroy(&texts->table);
 	*texts = (struct names_texts){ 0 };
 }

@@ -32,8 +32,8 @@ static struct process *process_slot(struct profiler *profiler)
 			free(profiler->processes[i].probed);
 			return &profiler->processes[i];
 		}
-	profiler->processes = memory_grow(profiler->processes, &profiler->processes_max,
-					  profiler->process_count, sizeof *profiler->processes);
+	profiler->processes = room_for(profiler->processes, &profiler->processes_max, profiler->process_count,
+				       1, sizeof *profiler->processes);
 	return &profiler->processes[profiler->process_count++];
 }
 
@@ -105,7 +105,7 @@ static int mappings_read(struct profiler *profiler, struct process *process,
 			continue;
 		if (strcmp(line->path, "[heap]") == 0)
 			memory_set_break(profiler->memory, (uint32_t)pid, line->end);
-		mappings = memory_grow(mappings, &max, count, sizeof *mappings);
+		mappings = room_for(mappings, &max, count, 1, sizeof *mappings);
 		count += (size_t)mapping_of_line(profiler, pid, line, &mappings[count]);
 		if (count == MAPPINGS_OF_PROCESS_MAX) {
 			joins = 1;

@@ -34,20 +34,6 @@ void profiler_say(struct profiler *profiler, const char *format, ...)
 	profiler->options.notice(profiler->options.notice_owner, text);
 }
 
-void *memory_grow(void *array, size_t *max, size_t count, size_t item_bytes)
-{
-	if (count < *max)
-		return array;
-	size_t grown = *max ? 2 * *max : 16;
-	void *memory = realloc(array, grown * item_bytes);
-	if (!memory) {
-		fputs("akamai-prof: no memory for the profile\n", stderr);
-		abort();
-	}
-	*max = grown;
-	return memory;
-}
-
 /* Each object stays open, each thread has two events, each probe one. */
 static void raise_descriptor_limit(void)
 {

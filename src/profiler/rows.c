@@ -15,6 +15,8 @@
 #include <unistd.h>
 
 #include "profiler/rows.h"
+
+#include "base/table.h"
 #include "profiler/rows_private.h"
 
 enum {
@@ -30,8 +32,7 @@ enum {
 static const uint8_t sigreturn_code[9] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
 
 struct rows_private {
-	uint32_t *slots; /* index of a rule + 1; a hash table with open addressing */
-	uint32_t slot_count;
+	struct table rules; /* index of a rule + 1 */
 };
 
 struct builder {
@@ -59,52 +60,31 @@ void rows_init(struct rows_table *table, struct unwind_row *rows, uint32_t rows_
 		.rows = rows, .rows_max = rows_max, .rules = rules, .rules_max = rules_max
 	};
 	table->private = calloc(1, sizeof *table->private);
-	if (!table->private)
-		return;
-	uint64_t slots = 16;
-	while (slots < 2 * (uint64_t)rules_max)
-		slots *= 2;
-	table->private->slots = calloc(slots, sizeof *table->private->slots);
-	table->private->slot_count = table->private->slots ? (uint32_t)slots : 0;
 }
 
 void rows_finish(struct rows_table *table)
 {
 	if (table->private)
-		free(table->private->slots);
+		table_destroy(&table->private->rules);
 	free(table->private);
 	*table = (struct rows_table){ 0 };
-}
-
-/* FNV-1a. */
-static uint32_t hash_of(const struct unwind_rule *rule)
-{
-	uint8_t bytes[sizeof *rule];
-	uint32_t hash = 2166136261u;
-	memcpy(bytes, rule, sizeof bytes);
-	for (size_t i = 0; i < sizeof bytes; i++)
-		hash = (hash ^ bytes[i]) * 16777619u;
-	return hash;
 }
 
 /* Index of the rule, or -1 when there is no room for another. */
 static int64_t rule_intern(struct rows_table *table, const struct unwind_rule *rule)
 {
-	const struct rows_private *private = table->private;
-	if (!private || private->slot_count == 0)
+	uint32_t hash = hash_finish(hash_bytes(0, rule, sizeof *rule));
+	size_t at = hash;
+	if (!table->private)
 		return -1;
-	for (uint32_t at = hash_of(rule);; at++) {
-		uint32_t *slot = &private->slots[at & (private->slot_count - 1)];
-		if (*slot == 0) {
-			if (table->rules_used == table->rules_max)
-				return -1;
-			table->rules[table->rules_used++] = *rule;
-			*slot = table->rules_used;
-			return *slot - 1;
-		}
-		if (memcmp(&table->rules[*slot - 1], rule, sizeof *rule) == 0)
-			return *slot - 1;
-	}
+	for (uint32_t id; (id = table_next(&table->private->rules, hash, &at));)
+		if (memcmp(&table->rules[id - 1], rule, sizeof *rule) == 0)
+			return id - 1;
+	if (table->rules_used == table->rules_max)
+		return -1;
+	table->rules[table->rules_used++] = *rule;
+	table_insert(&table->private->rules, hash, table->rules_used);
+	return table->rules_used - 1;
 }
 
 /* ---- Rows ---- */

@@ -7,14 +7,14 @@
 
 #include <stddef.h>
 
+#include "base/table.h"
 #include "bpf/shared.h"
 
 struct samples {
 	struct record **records; /* each as long as its frames; owned */
 	size_t count, max;
-	uint32_t *slots; /* open addressing: index + 1 */
-	size_t slot_count;
-	uint64_t dropped; /* different stacks beyond SAMPLES_MAX */
+	struct table table; /* index + 1 */
+	uint64_t dropped;   /* different stacks beyond SAMPLES_MAX */
 };
 
 #define SAMPLES_MAX                                                                                          \

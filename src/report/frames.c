@@ -21,20 +21,6 @@ void *report_allocate(size_t count, size_t bytes)
 	return memory;
 }
 
-void *report_grow(void *array, size_t *room, size_t count, size_t bytes)
-{
-	if (count <= *room)
-		return array;
-	size_t more = *room ? *room : 64;
-	while (more < count)
-		more *= 2;
-	array = reallocarray(array, more, bytes);
-	if (!array)
-		out_of_memory(more * bytes);
-	*room = more;
-	return array;
-}
-
 const char *frame_kind_class(unsigned kind)
 {
 	static const char *const classes[FRAME_KIND_COUNT] = { "own",	 "lib",	    "libc",
@@ -95,14 +81,11 @@ static uint8_t kind_of(const struct pprof *profile, uint32_t mapping_id, const c
 									   : FRAME_LIBRARY;
 }
 
-static size_t hash_of(const struct frame *frame)
+static uint32_t hash_of(const struct frame *frame)
 {
-	uint64_t hash = 1469598103934665603u ^ (uint64_t)(frame->kind * 2 + frame->inlined); /* FNV-1a */
-	for (const char *at = frame->name; *at; at++)
-		hash = (hash ^ (unsigned char)*at) * 1099511628211u;
-	for (const char *at = frame->module; *at; at++)
-		hash = (hash ^ (unsigned char)*at) * 1099511628211u;
-	return (size_t)(hash ^ hash >> 29);
+	uint64_t hash = hash_word(0, (uint64_t)(frame->kind * 2 + frame->inlined));
+	hash = hash_bytes(hash, frame->name, strlen(frame->name));
+	return hash_finish(hash_bytes(hash, frame->module, strlen(frame->module)));
 }
 
 static int equal(const struct frame *a, const struct frame *b)
@@ -111,35 +94,18 @@ static int equal(const struct frame *a, const struct frame *b)
 	       !strcmp(a->module, b->module);
 }
 
-static uint32_t *slot_of(const struct frames *frames, const struct frame *frame)
-{
-	size_t at = hash_of(frame) & (frames->table_size - 1);
-	while (frames->table[at] && !equal(&frames->frames[frames->table[at] - 1], frame))
-		at = (at + 1) & (frames->table_size - 1);
-	return &frames->table[at];
-}
-
-static void grow_table(struct frames *frames)
-{
-	free(frames->table);
-	frames->table_size = frames->table_size ? frames->table_size * 2 : 1024;
-	frames->table = report_allocate(frames->table_size, sizeof *frames->table);
-	for (size_t i = 0; i < frames->count; i++)
-		*slot_of(frames, &frames->frames[i]) = (uint32_t)i + 1;
-}
-
 uint32_t frames_number(struct frames *frames, const struct frame *frame)
 {
-	if (frames->count * 2 >= frames->table_size)
-		grow_table(frames);
-	uint32_t *slot = slot_of(frames, frame);
-	if (!*slot) {
-		frames->frames = report_grow(frames->frames, &frames->frame_room, frames->count + 1,
-					     sizeof *frames->frames);
-		frames->frames[frames->count++] = *frame;
-		*slot = (uint32_t)frames->count;
-	}
-	return *slot - 1;
+	uint32_t hash = hash_of(frame);
+	size_t at = hash;
+	for (uint32_t id; (id = table_next(&frames->table, hash, &at));)
+		if (equal(&frames->frames[id - 1], frame))
+			return id - 1;
+	frames->frames =
+		room_for(frames->frames, &frames->frame_room, frames->count, 1, sizeof *frames->frames);
+	frames->frames[frames->count++] = *frame;
+	table_insert(&frames->table, hash, (uint32_t)frames->count);
+	return (uint32_t)frames->count - 1;
 }
 
 /* "libx.so!0x1a44", for a location without a function. */
@@ -149,15 +115,15 @@ static const char *bare_address(struct frames *frames, const char *module, uint6
 	char *text = report_allocate(bytes, 1);
 	snprintf(text, bytes, "%s%s0x%llx", module, *module ? "!" : "", (unsigned long long)address);
 	frames->texts =
-		report_grow(frames->texts, &frames->text_room, frames->text_count + 1, sizeof *frames->texts);
+		room_for(frames->texts, &frames->text_room, frames->text_count, 1, sizeof *frames->texts);
 	return frames->texts[frames->text_count++] = text;
 }
 
 static void add_number(struct frames *frames, size_t location, const struct frame *frame)
 {
 	uint32_t number = frames_number(frames, frame);
-	frames->numbers = report_grow(frames->numbers, &frames->number_room, frames->number_count + 1,
-				      sizeof *frames->numbers);
+	frames->numbers = room_for(frames->numbers, &frames->number_room, frames->number_count, 1,
+				   sizeof *frames->numbers);
 	frames->numbers[frames->number_count++] = number;
 	frames->counts[location]++;
 }
@@ -211,7 +177,7 @@ void frames_destroy(struct frames *frames)
 	for (size_t i = 0; i < frames->text_count; i++)
 		free(frames->texts[i]);
 	free(frames->texts);
-	free(frames->table);
+	table_destroy(&frames->table);
 	free(frames->firsts);
 	free(frames->counts);
 	free(frames->numbers);

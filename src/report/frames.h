@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/table.h"
 #include "pprof/pprof.h"
 
 /* Whose code it is: decides the colour. */
@@ -38,8 +39,8 @@ struct frames {
 	uint32_t *firsts, *counts, *numbers;
 	size_t number_count;
 	/* private */
-	uint32_t *table;
-	size_t table_size, frame_room, number_room;
+	struct table table; /* index + 1 */
+	size_t frame_room, number_room;
 	char **texts; /* names made here */
 	size_t text_count, text_room;
 };
@@ -62,9 +63,7 @@ const char *frame_kind_title(unsigned kind);
 size_t frames_of_sample(const struct frames *frames, const struct pprof_sample *sample,
 			uint32_t numbers[static FRAMES_DEPTH_MAX]);
 
-/* Memory for the work after the work: ends the program with a message when there is none. Grows `*room`
- * elements to hold `count`. */
+/* Zeroed memory for the work after the work: ends the program with a message when there is none. */
 void *report_allocate(size_t count, size_t bytes);
-void *report_grow(void *array, size_t *room, size_t count, size_t bytes);
 
 #endif

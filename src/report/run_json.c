@@ -379,7 +379,7 @@ static char *read_file(const char *path, size_t *ret_bytes, char error[static RE
 	char *bytes = NULL;
 	size_t used = 0, room = 0, more = 1;
 	while (more > 0 && used <= RUN_FILE_BYTES_MAX) {
-		bytes = report_grow(bytes, &room, used + 65536, 1);
+		bytes = room_for(bytes, &room, used, 65536, 1);
 		more = fread(bytes + used, 1, room - used - 1, file);
 		used += more;
 	}

@@ -24,8 +24,8 @@ static void add_value(int64_t *sum, int64_t value)
 static void grow_map(struct counting *counting)
 {
 	size_t before = counting->map_room;
-	counting->map = report_grow(counting->map, &counting->map_room, counting->frames->count,
-				    sizeof *counting->map);
+	counting->map = room_for(counting->map, &counting->map_room, counting->frames->count, 0,
+				 sizeof *counting->map);
 	memset(counting->map + before, 0, (counting->map_room - before) * sizeof *counting->map);
 }
 
@@ -39,9 +39,9 @@ static uint32_t row_of(struct counting *counting, uint32_t number)
 	uint32_t plain_number = frames_number(counting->frames, &plain);
 	grow_map(counting);
 	if (!counting->map[plain_number]) {
-		top->rows = report_grow(top->rows, &counting->row_room, top->count + 1, sizeof *top->rows);
-		counting->seen = report_grow(counting->seen, &counting->seen_room, top->count + 1,
-					     sizeof *counting->seen);
+		top->rows = room_for(top->rows, &counting->row_room, top->count, 1, sizeof *top->rows);
+		counting->seen =
+			room_for(counting->seen, &counting->seen_room, top->count, 1, sizeof *counting->seen);
 		counting->seen[top->count] = 0;
 		top->rows[top->count] = (struct top_row){ .frame = plain_number };
 		counting->map[plain_number] = (uint32_t)++top->count;

@@ -5,47 +5,25 @@
 #include <stdlib.h>
 #include <string.h>
 
-static size_t hash_of(uint32_t parent, uint32_t frame)
-{
-	uint64_t hash = ((uint64_t)parent << 32 | frame) * 0x9e3779b97f4a7c15u;
-	return (size_t)(hash ^ hash >> 31);
-}
-
-static uint32_t *slot_of(const struct tree *tree, uint32_t parent, uint32_t frame)
-{
-	size_t at = hash_of(parent, frame) & (tree->table_size - 1);
-	while (tree->table[at] &&
-	       (tree->nodes[tree->table[at]].parent != parent || tree->nodes[tree->table[at]].frame != frame))
-		at = (at + 1) & (tree->table_size - 1);
-	return &tree->table[at];
-}
-
 static uint32_t add_node(struct tree *tree, uint32_t parent, uint32_t frame)
 {
-	tree->nodes = report_grow(tree->nodes, &tree->node_room, tree->count + 1, sizeof *tree->nodes);
+	tree->nodes = room_for(tree->nodes, &tree->node_room, tree->count, 1, sizeof *tree->nodes);
 	tree->nodes[tree->count] = (struct tree_node){
 		.parent = parent, .frame = frame, .depth = tree->count ? tree->nodes[parent].depth + 1 : 0
 	};
 	return (uint32_t)tree->count++;
 }
 
-static void grow_table(struct tree *tree)
-{
-	free(tree->table);
-	tree->table_size *= 2;
-	tree->table = report_allocate(tree->table_size, sizeof *tree->table);
-	for (size_t i = 1; i < tree->count; i++)
-		*slot_of(tree, tree->nodes[i].parent, tree->nodes[i].frame) = (uint32_t)i;
-}
-
 static uint32_t child_of(struct tree *tree, uint32_t parent, uint32_t frame)
 {
-	if (tree->count * 2 >= tree->table_size)
-		grow_table(tree);
-	uint32_t *slot = slot_of(tree, parent, frame);
-	if (!*slot)
-		*slot = add_node(tree, parent, frame);
-	return *slot;
+	uint32_t hash = hash_finish(hash_word(0, (uint64_t)parent << 32 | frame));
+	size_t at = hash;
+	for (uint32_t id; (id = table_next(&tree->table, hash, &at));)
+		if (tree->nodes[id].parent == parent && tree->nodes[id].frame == frame)
+			return id;
+	uint32_t added = add_node(tree, parent, frame);
+	table_insert(&tree->table, hash, added);
+	return added;
 }
 
 /* Sums of hostile files stop at the top instead of wrapping. */
@@ -81,8 +59,6 @@ struct tree *tree_create(struct frames *frames, int value_index, const char *lab
 	struct tree *tree = report_allocate(1, sizeof *tree);
 	struct frame root = { .name = "all", .module = "", .file = "", .kind = FRAME_LABEL };
 	tree->frames = frames;
-	tree->table_size = 1024;
-	tree->table = report_allocate(tree->table_size, sizeof *tree->table);
 	add_node(tree, 0, frames_number(frames, &root));
 	for (size_t i = 0; value_index >= 0 && i < frames->profile->sample_count; i++) {
 		const struct pprof_sample *sample = &frames->profile->samples[i];
@@ -97,7 +73,7 @@ void tree_destroy(struct tree *tree)
 	if (!tree)
 		return;
 	free(tree->nodes);
-	free(tree->table);
+	table_destroy(&tree->table);
 	free(tree->kept);
 	free(tree);
 }
@@ -151,7 +127,7 @@ static void keep(struct tree *tree, int64_t threshold, const struct rest *rests)
 			tree->nodes[both[1]].total = rests[i].total;
 			tree->nodes[both[1]].merged = rests[i].count;
 		}
-		tree->kept = report_grow(tree->kept, &kept_room, tree->kept_count + 2, sizeof *tree->kept);
+		tree->kept = room_for(tree->kept, &kept_room, tree->kept_count, 2, sizeof *tree->kept);
 		for (size_t k = 0; k < 1 + (both[1] > 0); k++) {
 			tree->kept[tree->kept_count++] = both[k];
 			if (tree->nodes[both[k]].depth > tree->depth_max)

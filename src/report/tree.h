@@ -34,8 +34,8 @@ struct tree {
 	size_t kept_count;
 	uint32_t depth_max;
 	/* private */
-	uint32_t *table;
-	size_t table_size, node_room;
+	struct table table; /* index of a node; the root is not in it */
+	size_t node_room;
 };
 
 /* Only values above 0 count. `label` may be NULL. */

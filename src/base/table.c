@@ -2,7 +2,7 @@
  *
  * Open addressing with linear probing; the hash is kept in the slot, so that growing asks nobody.
  */
-#include "pprof/table.h"
+#include "base/table.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,8 +24,8 @@ void *room_for(void *array, size_t *room, size_t count, size_t added, size_t ele
 		wanted = count + added;
 	array = reallocarray(array, wanted, element_bytes);
 	if (!array) {
-		fprintf(stderr, "akamai-prof: no memory left for a profile (%zu elements of %zu bytes)\n",
-			wanted, element_bytes);
+		fprintf(stderr, "akamai-prof: no memory left (%zu elements of %zu bytes)\n", wanted,
+			element_bytes);
 		exit(1);
 	}
 	*room = wanted;

@@ -2,10 +2,12 @@
  *
  * A hash table of ids (1 and up) by a hash that the caller computes. What an id stands for stays with the
  * caller, who compares: table_next() gives the ids with this hash, one after the other. Nothing is ever
- * removed. Internal to pprof.
+ * removed.
+ *
+ * On the heap: for rooms that work before or after the data path (pprof, profiler, report), never in it.
  */
-#ifndef PPROF_TABLE_H
-#define PPROF_TABLE_H
+#ifndef BASE_TABLE_H
+#define BASE_TABLE_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -24,7 +26,7 @@ void table_insert(struct table *table, uint32_t hash, uint32_t id);
 /* The next id with this hash, or 0. `*at` is `hash` before the first call, and the table's afterwards. */
 uint32_t table_next(const struct table *table, uint32_t hash, size_t *at);
 
-/* Hashing: begin with the profile's random seed, so that a file cannot be made to collide; add words; finish.
+/* Hashing: begin with a random seed where a file could be made to collide, else with 0; add words; finish.
  */
 static inline uint64_t hash_word(uint64_t hash, uint64_t word)
 {
