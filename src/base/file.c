@@ -33,9 +33,27 @@ FILE *file_read_regular(const char *path)
 	return file;
 }
 
-FILE *file_create(const char *path)
+int file_beside_begin(struct file_beside *file, const char *path)
 {
-	if (unlink(path) < 0 && errno != ENOENT)
-		return NULL;
-	return fopen(path, "wxe");
+	int path_bytes = snprintf(file->path, sizeof file->path, "%s", path);
+	int new_bytes = snprintf(file->new_path, sizeof file->new_path, "%s.new", path);
+	file->out = NULL;
+	if (path_bytes < 0 || new_bytes < 0 || (size_t)new_bytes >= sizeof file->new_path)
+		return -ENAMETOOLONG;
+	if (unlink(file->new_path) < 0 && errno != ENOENT)
+		return -errno;
+	file->out = fopen(file->new_path, "wxe");
+	return file->out ? 0 : -errno;
+}
+
+int file_beside_end(struct file_beside *file, int code)
+{
+	if (fclose(file->out) != 0 && !code)
+		code = -errno;
+	if (!code && rename(file->new_path, file->path) < 0)
+		code = -errno;
+	if (code)
+		unlink(file->new_path);
+	file->out = NULL;
+	return code;
 }

@@ -59,23 +59,17 @@ void files_remove_stale(const char *folder)
 
 int files_write_run_json(const char *folder, const char *text, char error[static FILES_ERROR_BYTES_MAX])
 {
+	struct file_beside file;
 	char path[4200];
-	char new_path[4300];
 	snprintf(path, sizeof path, "%s/run.json", folder);
-	snprintf(new_path, sizeof new_path, "%s.new", path);
-	int code = 0;
-	errno = EIO; /* should one of them fail without a reason */
-	FILE *file = file_create(new_path);
-	if (!file || fputs(text, file) < 0 || fputc('\n', file) < 0)
-		code = -errno;
-	if (file && fclose(file) != 0 && !code)
-		code = -errno;
-	if (!code && rename(new_path, path) < 0)
-		code = -errno;
-	if (!code)
-		return 0;
-	unlink(new_path);
-	snprintf(error, FILES_ERROR_BYTES_MAX, "cannot write %.1000s: %s; name another folder with -out",
-		 path, strerror(-code));
+	int code = file_beside_begin(&file, path);
+	if (!code) {
+		errno = EIO; /* should one of them fail without a reason */
+		int failed = fputs(text, file.out) < 0 || fputc('\n', file.out) < 0;
+		code = file_beside_end(&file, failed ? -errno : 0);
+	}
+	if (code)
+		snprintf(error, FILES_ERROR_BYTES_MAX,
+			 "cannot write %.1000s: %s; name another folder with -out", path, strerror(-code));
 	return code;
 }

@@ -3,35 +3,23 @@
  * Profiles in files. Knows no field of the format.
  */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/file.h"
 #include "pprof/profile.h"
 
 enum { READ_BYTES = 1 << 16 };
 
-/* Written beside and renamed, so that a reader sees all of it or none. 0 or an errno. */
-static int write_beside(const char *path, const uint8_t *bytes, size_t count)
+/* 0, or -errno. */
+static int write_bytes(const char *path, const uint8_t *bytes, size_t count)
 {
-	char new_path[PATH_MAX];
-	int length = snprintf(new_path, sizeof new_path, "%s.new", path);
-	if (length < 0 || (size_t)length >= sizeof new_path)
-		return ENAMETOOLONG;
-	FILE *file = file_create(new_path);
-	if (!file)
-		return errno;
-	int code = fwrite(bytes, 1, count, file) == count ? 0 : errno;
-	if (fclose(file) != 0 && !code)
-		code = errno;
-	if (!code && rename(new_path, path) < 0)
-		code = errno;
+	struct file_beside file;
+	int code = file_beside_begin(&file, path);
 	if (code)
-		unlink(new_path);
-	return code;
+		return code;
+	return file_beside_end(&file, fwrite(bytes, 1, count, file.out) == count ? 0 : -errno);
 }
 
 int pprof_write(const struct pprof *profile, const char *path, char error[static PPROF_ERROR_BYTES_MAX])
@@ -39,14 +27,14 @@ int pprof_write(const struct pprof *profile, const char *path, char error[static
 	size_t message_bytes, file_bytes;
 	uint8_t *message = pprof_encode(profile, &message_bytes);
 	uint8_t *file = gzip_deflate(message, message_bytes, &file_bytes);
-	int code = write_beside(path, file, file_bytes);
+	int code = write_bytes(path, file, file_bytes);
 	free(file);
 	free(message);
 	if (!code)
 		return 0;
 	snprintf(error, PPROF_ERROR_BYTES_MAX,
 		 "cannot write the profile %.500s: %s; name another folder, or make room in this one", path,
-		 strerror(code));
+		 strerror(-code));
 	return -1;
 }
 

@@ -131,29 +131,21 @@ static void page_forget(struct page *page)
 	run_json_destroy(page->run);
 }
 
-/* Written beside and renamed, so that a reader sees all of it or none. */
 static int write_file(struct page *page, const char *name,
 		      int (*write)(struct page *page, const void *what, FILE *out), const void *what,
 		      char error[static REPORT_ERROR_BYTES_MAX])
 {
-	char path[PATH_BYTES_MAX], new_path[PATH_BYTES_MAX + 8];
+	struct file_beside file;
+	char path[PATH_BYTES_MAX];
 	snprintf(path, sizeof path, "%s/%s", page->folder, name);
-	snprintf(new_path, sizeof new_path, "%s.new", path);
-	FILE *out = file_create(new_path);
-	int code = out ? 0 : -errno;
-	if (out) {
+	int code = file_beside_begin(&file, path);
+	if (!code) {
 		errno = 0;
-		if (write(page, what, out) < 0)
-			code = errno ? -errno : -EIO;
-		if (fclose(out) != 0 && !code)
-			code = -errno;
+		int failed = write(page, what, file.out) < 0;
+		code = file_beside_end(&file, !failed ? 0 : errno ? -errno : -EIO);
 	}
-	if (!code && rename(new_path, path) < 0)
-		code = -errno;
-	if (code) {
+	if (code)
 		snprintf(error, REPORT_ERROR_BYTES_MAX, "cannot write %.800s: %s", path, strerror(-code));
-		unlink(new_path);
-	}
 	return code ? -1 : 0;
 }
 
