@@ -206,6 +206,7 @@ def strict_reader_notices():
         "locations_have_functions": [put([], "locations", 0, "lines"),
                                      put(0, "locations", 0, "lines", 0, "function_id")],
         "functions_have_names": [put(0, "functions", 0, "name")],
+        "build_ids_are_hex": [put(good["types"][1]["unit"], "mappings", 0, "build_id")],
         "samples_fit_the_types": [put([1, 2, 3], "samples", 0, "values")],
         "types_are_acceptable": [put("alloc-space", "strings", good["types"][1]["type"])],
         "default_type_is_no_index": [put(3, "default_type")],

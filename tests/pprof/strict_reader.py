@@ -155,6 +155,12 @@ def functions_have_names(p, _):
             yield f"function {function['id']} has no name"
 
 
+def build_ids_are_hex(p, _):
+    for mapping in p["mappings"]:
+        if not re.fullmatch("([0-9a-f]{2})*", p["strings"][mapping["build_id"]]):
+            yield f"build id {p['strings'][mapping['build_id']]!r}"
+
+
 def samples_fit_the_types(p, _):
     for sample in p["samples"]:
         if not p["types"] or len(sample["values"]) != len(p["types"]):
@@ -213,8 +219,8 @@ def sizes_are_acceptable(p, message_bytes):
 
 
 RULES = (strings_start_empty, strings_are_in_range, ids_count_from_one, references_exist, locations_have_functions,
-         functions_have_names, samples_fit_the_types, types_are_acceptable, default_type_is_no_index,
-         wanted_type_is_last, labels_say_one_thing, samples_are_merged, sizes_are_acceptable)
+         functions_have_names, build_ids_are_hex, samples_fit_the_types, types_are_acceptable,
+         default_type_is_no_index, wanted_type_is_last, labels_say_one_thing, samples_are_merged, sizes_are_acceptable)
 
 
 def complaints(profile, message_bytes):
