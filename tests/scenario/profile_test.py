@@ -4,6 +4,7 @@ collector has given its rights up, and every way to end leaves what was seen.
 
 usage: profile_test.py BUILD_FOLDER [ONLY]
 """
+import contextlib
 import json
 import os
 import re
@@ -38,6 +39,17 @@ def test(function):
 def run(*command, **options):
     options = {"capture_output": True, "check": False, "timeout": 120, **options}
     return subprocess.run(command, **options)
+
+
+@contextlib.contextmanager
+def running(*command):
+    """A process that is killed when the test leaves, however that ends: the build waits for all that hold its output."""
+    process = subprocess.Popen(command)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 def findings():
@@ -359,17 +371,21 @@ def test_out_is_a_file():
         contains(result.stderr.decode(), "Not a directory")
 
 
-def with_file_capabilities(folder, capabilities):
-    """A copy of the program that has them; the path of the collector."""
-    program = os.path.join(folder, "akamai-prof")
-    shutil.copy(PROGRAM, program)
+def program_for_everybody():
+    """The folder of a copy of the program where every user can run it; the build may lie below a folder of root's."""
+    folder = tempfile.mkdtemp(dir=FOLDERS.name)
+    os.chmod(folder, 0o755)
+    shutil.copy(PROGRAM, folder)
     os.symlink("akamai-prof", os.path.join(folder, "akamai-direct-prof"))
+    return folder
+
+
+def give_capabilities(program, capabilities):
     if not shutil.which("setcap", path=os.environ["PATH"] + ":/sbin:/usr/sbin"):
         raise Skip("setcap is not installed (libcap2-bin)")
     result = run("setcap", capabilities, program, env={"PATH": os.environ["PATH"] + ":/sbin:/usr/sbin"})
     if result.returncode:
         raise Skip("capabilities cannot be set here: " + result.stderr.decode())
-    return os.path.join(folder, "akamai-direct-prof")
 
 
 @test
@@ -378,12 +394,10 @@ def test_two_capabilities_are_enough():
     if os.geteuid() != 0:
         raise Skip("only root can give capabilities to a file")
     profiling_needed()
-    folder = tempfile.mkdtemp(dir=FOLDERS.name)
-    os.chmod(folder, 0o755)
-    program = with_file_capabilities(folder, "cap_bpf,cap_perfmon+ep")
+    folder = program_for_everybody()
+    give_capabilities(os.path.join(folder, "akamai-prof"), "cap_bpf,cap_perfmon+ep")
     with endless() as simulator:
-        status, stderr, record = as_nobody(simulator, "-duration", "4s", "-cpu-profile-duration", "1s",
-                                           program=program)
+        status, stderr, record = as_nobody(simulator, folder, "-duration", "4s", "-cpu-profile-duration", "1s")
         equal(status, 0, "the exit status: " + stderr)
         equal(record["profile"]["heap"]["tracked"], True, "the heap: " + stderr)
         at_least(record["profile"]["stacks"]["complete"], 5, "complete stacks")
@@ -391,18 +405,16 @@ def test_two_capabilities_are_enough():
     out = os.path.join(folder, "out")
     os.mkdir(out)
     os.chown(out, NOBODY, NOBODY)
-    sleeper = subprocess.Popen(["sleep", "60"])
-    result = run(os.path.join(folder, "akamai-prof"), "record", "-out", out, "-duration", "1s", "-p", str(sleeper.pid),
-                 user=NOBODY, group=NOBODY, extra_groups=[])
-    sleeper.kill()
-    sleeper.wait()
+    with running("sleep", "60") as sleeper:
+        result = run(os.path.join(folder, "akamai-prof"), "record", "-out", out, "-duration", "1s", "-p",
+                     str(sleeper.pid), user=NOBODY, group=NOBODY, extra_groups=[])
     equal(result.returncode, 1, "the exit status of record: " + result.stderr.decode())
     contains(result.stderr.decode(), str(sleeper.pid))
     contains(result.stderr.decode(), "run ")
 
 
-def as_nobody(simulator, *arguments, program=None):
-    """The collector as a user without any rights, but those that the program has."""
+def as_nobody(simulator, programs, *arguments):
+    """The collector in the folder `programs` as a user without any rights, but those that the program has."""
     folder = tempfile.mkdtemp(prefix="akamai-prof-nobody-")
     os.chmod(folder, 0o755)
     os.chown(folder, NOBODY, NOBODY)
@@ -413,7 +425,7 @@ def as_nobody(simulator, *arguments, program=None):
                    "YAEGI_HTTP_CLIENT_SECRET": secrets["client_secret"],
                    "YAEGI_HTTP_ACCESS_TOKEN": secrets["access_token"]}
     try:
-        result = run(program or os.path.join(BUILD, "akamai-direct-prof"), "-ca-file", folder + "/ca.pem", "-out",
+        result = run(os.path.join(programs, "akamai-direct-prof"), "-ca-file", folder + "/ca.pem", "-out",
                      folder + "/out", "-duration", "20s", "-initial-interval", "11h", *arguments, cwd="/",
                      user=NOBODY, group=NOBODY, extra_groups=[], env=environment_of(simulator, environment))
         record = read_json(folder + "/out") if os.path.exists(folder + "/out/run.json") else None
@@ -426,19 +438,20 @@ def as_nobody(simulator, *arguments, program=None):
 def test_without_rights():
     if os.geteuid() != 0:
         raise Skip("only root can become somebody without rights")
+    programs = program_for_everybody()
     with Simulator(BUILD, "--events", "500", "--event-size", "lean", "--config-id", "1") as simulator:
-        status, stderr, record = as_nobody(simulator)
+        status, stderr, record = as_nobody(simulator, programs)
         equal((status, record), (1, None), "exit status and run.json: " + stderr)
         contains(stderr, "CAP_BPF")
         contains(stderr, "setcap")
         contains(stderr, "-no-profile")
         equal(simulator.requests(), [], "the requests")
-        status, stderr, record = as_nobody(simulator, "-no-profile")
+        status, stderr, record = as_nobody(simulator, programs, "-no-profile")
         equal(status, 0, "the exit status with -no-profile: " + stderr)
         equal(record["totals"]["events"], 500, "the events")
         equal((record["confinement"]["user_changed"], record["confinement"]["seccomp"]), (False, True),
               "the confinement")
-        status, stderr, _ = as_nobody(simulator, "-no-profile", "-user", "root")
+        status, stderr, _ = as_nobody(simulator, programs, "-no-profile", "-user", "root")
         equal(status, 1, "the exit status with -user root")
         contains(stderr, "only root")
 
@@ -455,8 +468,7 @@ BUSY = [sys.executable, "-c", "while True: sum(range(1000))"]
 @test
 def test_record_of_a_process():
     profiling_needed()
-    process = subprocess.Popen(BUSY)
-    try:
+    with running(*BUSY) as process:
         result, folder = record_of("-p", str(process.pid), "-duration", "3s", "-json")
         stderr = result.stderr.decode()
         equal(result.returncode, 0, "the exit status: " + stderr)
@@ -470,9 +482,6 @@ def test_record_of_a_process():
         equal((record["command"], record["pid"], record["command_line"], record["end_reason"]),
               ("record", process.pid, BUSY, "duration"), "what was recorded")
         at_least(record["profile"]["cpu"]["samples"], 10, "CPU samples")
-    finally:
-        process.kill()
-        process.wait()
 
 
 @test
@@ -565,13 +574,11 @@ def test_record_of_a_kernel_thread():
 def test_record_of_what_belongs_to_somebody_else():
     if os.geteuid() != 0:
         raise Skip("only root can become somebody without rights")
-    process = subprocess.Popen(BUSY)
     folder = tempfile.mkdtemp(dir=FOLDERS.name)
     os.chown(folder, NOBODY, NOBODY)
-    result = run(PROGRAM, "record", "-out", folder, "-p", str(process.pid), user=NOBODY, group=NOBODY,
-                 extra_groups=[], cwd="/")
-    process.kill()
-    process.wait()
+    with running(*BUSY) as process:
+        result = run(os.path.join(program_for_everybody(), "akamai-prof"), "record", "-out", folder, "-p",
+                     str(process.pid), user=NOBODY, group=NOBODY, extra_groups=[], cwd="/")
     equal(result.returncode, 1, "the exit status")
     contains(result.stderr.decode(), "belongs to user root")
 

@@ -304,6 +304,8 @@ static void looks_up(const char *name, const char *wanted)
 
 BOTH(localhost_is_known)
 {
+	if (access("/etc/hosts", R_OK) < 0)
+		SKIP("no /etc/hosts here");
 	looks_up("localhost", "127.0.0.1");
 	enter(scene);
 	looks_up("localhost", "127.0.0.1");
