@@ -9,19 +9,14 @@ import subprocess
 import sys
 import tempfile
 import time
-import traceback
 
 import pprof_reader
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
+import harness  # noqa: E402 (found by the line above)
+from harness import Failure, Skip  # noqa: E402
+
 WAIT_SECONDS_MAX = 120  # for something that must come; never a measure of speed
-
-
-class Failure(Exception):
-    pass
-
-
-class Skip(Exception):
-    pass
 
 
 def check(holds, text):
@@ -181,27 +176,20 @@ def host_cannot():
 
 def main(tests):
     """Runs (name, function) pairs, each with a Host; prints TAP. A second argument chooses by name."""
-    only = sys.argv[2] if len(sys.argv) > 2 else ""
-    chosen = [(name, function) for name, function in tests if only in name]
-    print(f"1..{len(chosen)}", flush=True)
     cannot = host_cannot()
     host = Host(sys.argv[1])
-    failed = False
-    for number, (name, function) in enumerate(chosen, 1):
-        try:
+
+    def with_host(function):
+        def case():
             if cannot:
                 raise Skip(cannot)
             function(host)
-            print(f"ok {number} - {name}", flush=True)
-        except Skip as reason:
-            print(f"ok {number} - {name} # SKIP {reason}", flush=True)
-        except Exception as error:  # a test that raises has failed, whatever it raises
-            failed = True
-            print(f"not ok {number} - {name}")
-            text = str(error) if isinstance(error, (Failure, pprof_reader.Bad)) else traceback.format_exc()
-            print("\n".join("# " + line for line in text.splitlines()), flush=True)
-    if os.environ.get("KEEP_PROFILES"):
-        print(f"# profiles are in {host.folder}")
-    else:
-        host.remove()
-    sys.exit(failed)
+        return case
+
+    try:
+        harness.main([(name, with_host(function)) for name, function in tests], *sys.argv[2:3])
+    finally:
+        if os.environ.get("KEEP_PROFILES"):
+            print(f"# profiles are in {host.folder}")
+        else:
+            host.remove()

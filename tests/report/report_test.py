@@ -16,10 +16,13 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import traceback
 import xml.etree.ElementTree as ElementTree
 
 from pprof_file import Profile
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
+import harness  # noqa: E402 (found by the line above)
+from harness import Failure, Skip, equal  # noqa: E402
 
 TOOL = sys.argv[1]
 SVG = "{http://www.w3.org/2000/svg}"
@@ -27,19 +30,6 @@ PROGRAM, LIBC, LIBZ, KERNEL = "/usr/bin/program", "/lib/libc.so.6", "/lib/libz.s
 HOSTILE = [b"</svg><script>alert(1)</script>", b"a&b<c>d\"e'f", b"\x01\x1b[2J\n\t", b"]]>", b"\xff\xfe cut \xe2\x82",
            "std::map<int, std::vector<char const*> >::operator[](int&&)".encode(), "\u202e\u2028".encode()]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-class Failure(Exception):
-    pass
-
-
-class Skip(Exception):
-    pass
-
-
-def equal(got, want, what):
-    if got != want:
-        raise Failure(f"{what} is {got!r}, wanted {want!r}")
 
 
 def near(got, want, what, by=0.02):
@@ -496,22 +486,8 @@ def main():
              a_page_tells_what_the_files_hold, a_folder_may_lack_anything, a_folder_may_be_hostile,
              reports_are_repeatable,
              a_picture_alone_zooms_and_searches, pictures_in_a_page_zoom_and_search]
-    tests = [test for test in tests if len(sys.argv) < 3 or sys.argv[2] in test.__name__]
-    print(f"1..{len(tests)}", flush=True)
-    failed = False
-    for number, test in enumerate(tests, 1):
-        try:
-            test()
-            print(f"ok {number} - {test.__name__}", flush=True)
-        except Skip as skip:
-            print(f"ok {number} - {test.__name__} # SKIP {skip}", flush=True)
-        except Exception as error:  # a test that raises has failed, whatever it raises
-            failed = True
-            print(f"not ok {number} - {test.__name__}")
-            text = str(error) if isinstance(error, Failure) else traceback.format_exc()
-            print("\n".join("# " + line for line in text.splitlines()), flush=True)
-    return int(failed)
+    harness.main([(test.__name__, test) for test in tests], *sys.argv[2:3])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -43,7 +43,7 @@ def run(*command, **options):
 
 @contextlib.contextmanager
 def running(*command):
-    """A process that is killed when the test leaves, however that ends: the build waits for all that hold its output."""
+    """A process that is killed when the test leaves, however it does: the build waits for all who hold its output."""
     process = subprocess.Popen(command)
     try:
         yield process

@@ -19,6 +19,7 @@ import kernels
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "profiler"))
 import pprof_reader  # noqa: E402
+from recorder import Failure, Skip, check  # noqa: E402
 
 UNIT_TESTS = ("ring", "ring_host", "ring_restrict", "confine", "confine_calls")
 BOOT_SECONDS_MAX = 540  # the build gives up after 600
@@ -46,19 +47,6 @@ chmod 644 /tmp/edgerc
 akamai-direct-prof -url https://$(cat /tmp/port)/siem/v1 -edgerc /tmp/edgerc -ca-file /tmp/ca.pem -config-id 1 \
     -limit 2000 -duration 16s -cpu-profile-duration 8s -hz 199 -out /out/collect
 """
-
-
-class Failure(Exception):
-    pass
-
-
-class Skip(Exception):
-    pass
-
-
-def check(holds, text):
-    if not holds:
-        raise Failure(text)
 
 
 class Report:
