@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The profiler beside others, on the same process in the same seconds: perf with frame pointers, perf with copies of
-the stack, bpftrace, bcc. What is not installed is left out, and said.
+the stack, bpftrace, bcc. What is not installed, or sees nothing here, is left out, and said.
 
 usage: peers.py BUILD_FOLDER [SECONDS] [ROUNDS]
 
@@ -205,9 +205,12 @@ def who_sees_what(build, folder, what, program, arguments, seconds):
     for tool in tools:
         stacks = seen[tool.name]
         total = sum(count for _, count in stacks)
+        if not total:
+            print(f"# has seen nothing on this host, left out: {tool.name}", flush=True)
+            continue
         shares = by_function(stacks, functions)
         row = {"bench": "profiler_peers", "what": what, "tool": tool.name, "samples": total,
-               "stacks_whole": round(sum(count for stack, count in stacks if is_whole(stack)) / max(total, 1), 4),
+               "stacks_whole": round(sum(count for stack, count in stacks if is_whole(stack)) / total, 4),
                "agreement": round(agreement(ours, shares), 4),
                "top": {name: round(share, 3) for name, share in
                        sorted(shares.items(), key=lambda item: -item[1])[:6]}}
@@ -235,8 +238,8 @@ def fixed_work(program, arguments, tool):
     return used.ru_utime + used.ru_stime, cpu_seconds(resource.RUSAGE_CHILDREN) - before
 
 
-def what_it_costs(build, folder, program, arguments, rounds):
-    tools = [None] + present_tools(build, folder)
+def what_it_costs(build, folder, names, program, arguments, rounds):
+    tools = [None] + [tool for tool in present_tools(build, folder) if tool.name in names]
     measured = {tool: [] for tool in tools}
     for _ in range(rounds):
         for tool in tools:
@@ -265,7 +268,7 @@ def main():
         seen = who_sees_what(build, folder, "stacks", os.path.join(targets, "stacks"),
                              [40, os.path.join(targets, "late.so")] + STACKS * turns, seconds)
         seen += who_sees_what(build, folder, "split", os.path.join(targets, "split"), [2, 0], seconds)
-        cost = what_it_costs(build, folder, os.path.join(targets, "split"), [1, 150000], rounds)
+        cost = what_it_costs(build, folder, {row["tool"] for row in seen}, os.path.join(targets, "split"), [1, 150000], rounds)
     print(f"\n{'tool':16} {'what':8} {'samples':>8} {'whole':>7} {'agreement':>10}")
     for row in seen:
         print(f"{row['tool']:16} {row['what']:8} {row['samples']:8} {row['stacks_whole']:7.3f} "
