@@ -268,7 +268,8 @@ def main():
         seen = who_sees_what(build, folder, "stacks", os.path.join(targets, "stacks"),
                              [40, os.path.join(targets, "late.so")] + STACKS * turns, seconds)
         seen += who_sees_what(build, folder, "split", os.path.join(targets, "split"), [2, 0], seconds)
-        cost = what_it_costs(build, folder, {row["tool"] for row in seen}, os.path.join(targets, "split"), [1, 150000], rounds)
+        cost = what_it_costs(build, folder, {row["tool"] for row in seen}, os.path.join(targets, "split"), [1, 150000],
+                             rounds)
     print(f"\n{'tool':16} {'what':8} {'samples':>8} {'whole':>7} {'agreement':>10}")
     for row in seen:
         print(f"{row['tool']:16} {row['what']:8} {row['samples']:8} {row['stacks_whole']:7.3f} "
