@@ -59,8 +59,24 @@ void profile_end(struct profile *profile)
 	profiler_summary(profile->profiler, &profile->summary);
 }
 
-int profile_write(struct profile *profile, const struct profile_file *file,
-		  char error[static PROFILER_ERROR_BYTES_MAX])
+static int file_wanted(const struct profile *profile, const struct profile_file *file)
+{
+	switch (file->kind) {
+	case PROFILE_CPU:
+	case PROFILE_OFF_CPU:
+		return profile->window_start_ns >= 0;
+	case PROFILE_HEAP:
+		return file->snapshot_index >= 0 && profile->summary.heap_tracked;
+	case PROFILE_MAPPINGS:
+		return file->snapshot_index >= 0;
+	case PROFILE_FAULTS:
+		break; /* of the whole run, as the mappings */
+	}
+	return 1;
+}
+
+static int file_write(struct profile *profile, const struct profile_file *file,
+		      char error[static PROFILER_ERROR_BYTES_MAX])
 {
 	char path[PROFILE_PATH_BYTES_MAX];
 	int code = -1;
@@ -84,6 +100,27 @@ int profile_write(struct profile *profile, const struct profile_file *file,
 	}
 	if (code == 0 && profile->written_count < PROFILE_FILES_MAX)
 		profile->written[profile->written_count++] = file->name;
+	return code;
+}
+
+int profile_write(struct profile *profile, const struct profile_file *files, size_t count,
+		  int (*stop)(void *owner), void *owner)
+{
+	char error[PROFILER_ERROR_BYTES_MAX];
+	int code = 0;
+	for (size_t i = 0; i < count; i++) {
+		if (!file_wanted(profile, &files[i]))
+			continue;
+		if (stop(owner)) {
+			profile_notice(profile, "ended at once: not all profiles are written");
+			break;
+		}
+		if (file_write(profile, &files[i], error) < 0) {
+			fprintf(stderr, "%s%s: %s\n", profile->terminal ? "\r\033[K" : "", profile->program,
+				error);
+			code = -1;
+		}
+	}
 	return code;
 }
 

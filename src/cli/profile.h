@@ -55,9 +55,10 @@ void profile_window_open(struct profile *profile);
 void profile_window_close(struct profile *profile);
 /* Takes all probes off and sums up. */
 void profile_end(struct profile *profile);
-/* After profile_end(). 0, or -1 with a sentence. */
-int profile_write(struct profile *profile, const struct profile_file *file,
-		  char error[static PROFILER_ERROR_BYTES_MAX]);
+/* After profile_end(): writes those of `files` of which something was seen. Asks `stop` before each whether
+ * it has to end at once. 0, or -1 after having said what is wrong. */
+int profile_write(struct profile *profile, const struct profile_file *files, size_t count,
+		  int (*stop)(void *owner), void *owner);
 /* A few lines for a person. */
 void profile_print(const struct profile *profile, FILE *out);
 /* The functions with the most CPU time of their own, of FOLDER/NAME; nothing when there is no sample. */

@@ -53,18 +53,16 @@ void json_add_switch(struct json_object *object, const char *key, int value)
 	json_object_object_add(object, key, json_object_new_boolean(value));
 }
 
-void json_add_seconds(struct json_object *object, const char *key, int64_t ns)
-{
-	char text[32];
-	snprintf(text, sizeof text, "%.6f", (double)ns / 1e9);
-	json_object_object_add(object, key, json_object_new_double_s((double)ns / 1e9, text));
-}
-
 void json_add_double(struct json_object *object, const char *key, double value)
 {
 	char text[32];
 	snprintf(text, sizeof text, "%.6f", value);
 	json_object_object_add(object, key, json_object_new_double_s(value, text));
+}
+
+void json_add_seconds(struct json_object *object, const char *key, int64_t ns)
+{
+	json_add_double(object, key, (double)ns / 1e9);
 }
 
 char *json_text(struct json_object *object)

@@ -199,6 +199,11 @@ static int recorder_begin(struct recorder *recorder, char *error)
 	return status;
 }
 
+static int recorder_stop(void *recorder)
+{
+	return recorder_signalled(recorder);
+}
+
 /* The profiles. 0, or -1 after having said what is wrong. */
 static int recorder_write_profiles(struct recorder *recorder, int snapshot_index)
 {
@@ -209,24 +214,8 @@ static int recorder_write_profiles(struct recorder *recorder, int snapshot_index
 		{ "faults.pprof", PROFILE_FAULTS, -1 },
 		{ "mappings.pprof", PROFILE_MAPPINGS, snapshot_index },
 	};
-	struct profile *profile = &recorder->profile;
-	char error[RECORD_ERROR_BYTES_MAX];
-	int code = 0;
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-		if (files[i].kind == PROFILE_HEAP && (snapshot_index < 0 || !profile->summary.heap_tracked))
-			continue;
-		if (files[i].kind == PROFILE_MAPPINGS && snapshot_index < 0)
-			continue;
-		if (recorder_signalled(recorder)) {
-			profile_notice(profile, "ended at once: not all profiles are written");
-			break;
-		}
-		if (profile_write(profile, &files[i], error) < 0) {
-			fprintf(stderr, "akamai-prof: %s\n", error);
-			code = -1;
-		}
-	}
-	return code;
+	return profile_write(&recorder->profile, files, sizeof files / sizeof *files, recorder_stop,
+			     recorder);
 }
 
 static void recorder_print(struct recorder *recorder)

@@ -116,17 +116,6 @@ static void supervisor_explain(struct supervisor *supervisor)
 	profile_notice(&supervisor->profile, text);
 }
 
-static int supervisor_file_wanted(const struct supervisor *supervisor, const struct profile_file *file)
-{
-	if (file->kind == PROFILE_HEAP)
-		return file->snapshot_index >= 0 && supervisor->profile.summary.heap_tracked;
-	if (file->kind == PROFILE_MAPPINGS)
-		return file->snapshot_index >= 0;
-	if (file->kind == PROFILE_FAULTS)
-		return 1; /* of the whole run, as the mappings */
-	return supervisor->window != WINDOW_AHEAD;
-}
-
 /* How many SIGINT and SIGTERM have come; what else came is kept for supervisor_signals(). */
 static int supervisor_signals(struct supervisor *supervisor)
 {
@@ -146,10 +135,15 @@ static int supervisor_signals(struct supervisor *supervisor)
 	return supervisor->signals;
 }
 
+/* The second signal means at once. */
+static int supervisor_stop(void *supervisor)
+{
+	return supervisor_signals(supervisor) > 1;
+}
+
 /* Everything that the profiler has seen, into files. */
 static void supervisor_profile(struct supervisor *supervisor)
 {
-	char error[PROFILER_ERROR_BYTES_MAX];
 	struct profile *profile = &supervisor->profile;
 	if (!profile->profiler)
 		return;
@@ -165,18 +159,8 @@ static void supervisor_profile(struct supervisor *supervisor)
 		{ "faults.pprof", PROFILE_FAULTS, -1 },
 		{ "mappings.pprof", PROFILE_MAPPINGS, supervisor->snapshots[1] },
 	};
-	for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
-		if (!supervisor_file_wanted(supervisor, &files[i]))
-			continue;
-		if (supervisor_signals(supervisor) > 1) {
-			profile_notice(profile, "ended at once: not all profiles are written");
-			break;
-		}
-		if (profile_write(profile, &files[i], error) < 0) {
-			say(supervisor, "akamai-direct-prof: ", error);
-			supervisor->profile_failed = 1;
-		}
-	}
+	supervisor->profile_failed =
+		profile_write(profile, files, sizeof files / sizeof *files, supervisor_stop, supervisor) < 0;
 	supervisor->profile_text = profile_json(profile);
 }
 

@@ -144,7 +144,7 @@ void allocators_probe(struct profiler *profiler, struct process *process)
 			object_probe(profiler, process, set->mappings[i].object_id);
 }
 
-void allocators_release(struct profiler *profiler)
+static void allocators_release(struct profiler *profiler)
 {
 	profiler->control->heap_on = 0;
 	links_release(&profiler->heap_links);

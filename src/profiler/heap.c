@@ -14,7 +14,7 @@
 
 enum { BATCH = 4096 };
 
-double heap_weight(uint64_t bytes, uint64_t rate_bytes)
+static double heap_weight(uint64_t bytes, uint64_t rate_bytes)
 {
 	if (rate_bytes <= 1)
 		return 1;

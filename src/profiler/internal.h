@@ -148,7 +148,6 @@ int rights_refused(pid_t pid, char error[static PROFILER_ERROR_BYTES_MAX]);
 int load_programs(struct profiler *profiler, char error[static PROFILER_ERROR_BYTES_MAX]);
 void unload_programs(struct profiler *profiler);
 uint64_t counter_read(const struct profiler *profiler, enum counter counter);
-struct bpf_map *map_named(const struct profiler *profiler, const char *name);
 struct bpf_program *program_named(const struct profiler *profiler, const char *name);
 int map_fd_of(const struct profiler *profiler, const char *name);
 /* Sums what our programs have cost so far. */
@@ -196,7 +195,6 @@ void attach_window(struct profiler *profiler, int open);
 /* Probes the allocators that this process has mapped and that are not probed yet. */
 void allocators_probe(struct profiler *profiler, struct process *process);
 void allocators_probe_starting(struct profiler *profiler, struct process *process);
-void allocators_release(struct profiler *profiler);
 /* Takes the probes off when they cost too much. */
 void allocators_watch_budget(struct profiler *profiler, int64_t now_ns);
 
@@ -264,7 +262,6 @@ void heap_forget_process(struct profiler *profiler, uint32_t tgid, uint32_t epoc
 void heap_forget_now(struct profiler *profiler);
 /* Sets wanted[generation] for those that stacks of the heap name. 0, or -errno. */
 int heap_mark_generations(const struct profiler *profiler, uint8_t *wanted, size_t count);
-double heap_weight(uint64_t bytes, uint64_t rate_bytes);
 struct heap_scaled { /* what the recorded allocations stand for */
 	double alloc_objects, alloc_bytes, inuse_objects, inuse_bytes;
 };

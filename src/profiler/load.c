@@ -120,7 +120,7 @@ void unload_programs(struct profiler *profiler)
 	profiler->bpf = NULL;
 }
 
-struct bpf_map *map_named(const struct profiler *profiler, const char *name)
+static struct bpf_map *map_named(const struct profiler *profiler, const char *name)
 {
 	return bpf_object__find_map_by_name(profiler->bpf->obj, name);
 }

@@ -167,8 +167,6 @@ void symbol_names_close(struct symbol_names *symbols);
 const char *symbol_names_sized(const struct symbol_names *symbols, uint64_t address);
 /* One without size that starts at or after `from` with nothing known between. */
 const char *symbol_names_unsized(const struct symbol_names *symbols, uint64_t address, uint64_t from);
-/* Whether code of the object can be there. */
-int object_has_code(const struct object *object, uint64_t address);
 
 /* names_elf.c */
 Elf_Scn *elf_section(Elf *elf, const char *name, GElf_Shdr *ret_header);

@@ -12,7 +12,8 @@
 
 enum { SYMBOLS_MAX = 8 << 20 }; /* of one object; as NAME_RANGES_MAX */
 
-int object_has_code(const struct object *object, uint64_t address)
+/* Whether code of the object can be there. */
+static int object_has_code(const struct object *object, uint64_t address)
 {
 	for (size_t i = 0; i < object->segment_count; i++) {
 		const struct object_segment *segment = &object->segments[i];

@@ -100,7 +100,8 @@ static void put_character(FILE *out, uint32_t character)
 	fputc((int)(0x80 | (character & 0x3f)), out);
 }
 
-size_t text_columns(const char *text)
+/* Columns of a fixed-width font that text_escape() takes. */
+static size_t text_columns(const char *text)
 {
 	size_t columns = 0;
 	for (const unsigned char *at = (const unsigned char *)text; *at;)

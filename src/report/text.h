@@ -20,8 +20,6 @@
  * `columns_max` columns; longer text ends in an ellipsis. */
 void text_escape(FILE *out, const char *text, size_t columns_max);
 #define TEXT_WHOLE SIZE_MAX
-/* Columns of a fixed-width font that text_escape() takes. */
-size_t text_columns(const char *text);
 
 /* Each writes into `text` and returns it. */
 char *text_count(int64_t number, char text[static TEXT_BYTES_MAX]);	       /* 1,234,567 */
