@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/control_fields.h"
+#include "base/event_fields.h"
 #include "base/span.h"
 
 #ifdef __cplusplus
@@ -53,6 +54,25 @@ enum control_answer control_read_event_time(struct control *control, struct span
  * type count as absent; `status` may be quoted. Control characters become blanks. */
 enum control_answer control_read_problem(struct control *control, struct span body,
 					 struct control_problem *ret_problem);
+
+#define CONTROL_DECODE_BYTES_MAX                                                                             \
+	((size_t)8388608) /* an answer that a program may keep; real events are under 10 KB */
+#define CONTROL_DECODE_FIELDS_MAX ((size_t)524288) /* one for each 16 bytes of the longest text */
+#define CONTROL_DECODE_DEPTH_MAX 64		   /* real events have 3 levels */
+
+struct control_decoder; /* opaque; 40 MB of address space, of which only what the largest text needs is
+			   touched */
+
+/* Allocates everything it will ever need (heap, at start). NULL when memory is short. */
+struct control_decoder *control_decoder_create(void);
+void control_decoder_destroy(struct control_decoder *decoder); /* accepts NULL */
+
+/* Decodes one JSON text (RFC 8259) completely: every token is checked, all strings are unescaped, nothing may
+ * follow. YES: *ret_fields is lent until the next call. NO: valid as far as it was read, but beyond a limit
+ * above. MALFORMED: no JSON; *ret_offset (when not NULL) is about where. `text` need not be padded and is not
+ * kept. */
+enum control_answer control_decode(struct control_decoder *decoder, struct span text,
+				   struct event_fields *ret_fields, size_t *ret_offset);
 
 /* simdjson's implementation in use ("icelake", "haswell", "westmere", "arm64", "fallback", or "other"). */
 const char *control_implementation_name(void);
