@@ -17,13 +17,18 @@
 #include "cli/report_command.h"
 #include "cli/run.h"
 
+extern char **environ;
+
 static const char *const commands[] = { "record", "report", "simulate", "doctor", "help", "version" };
 
 static void main_help(void)
 {
 	puts("akamai-prof - collect security-event feeds, and see where the time goes\n"
 	     "\n"
-	     "usage: akamai-prof COMMAND [flags]\n"
+	     "usage: akamai-prof [-prog FILE] [flags]    collect with an interpreted program (akamai-prof "
+	     "-help)\n"
+	     "       akamai-direct-prof [flags]          collect with the native one\n"
+	     "       akamai-prof COMMAND [flags]\n"
 	     "\n"
 	     "  record     profile any process or command: CPU, off-CPU, heap\n"
 	     "  report     draw a run's report and flame graphs again\n"
@@ -32,8 +37,6 @@ static void main_help(void)
 	     "  doctor     what this host can and cannot do, and what to do about it\n"
 	     "  version    the version\n"
 	     "\n"
-	     "akamai-direct-prof, beside this program, is the collector (akamai-direct-prof -help).\n"
-	     "Interpreted programs (akamai-prof -prog FILE) are not part of this version.\n"
 	     "akamai-prof COMMAND -help tells more.");
 }
 
@@ -61,11 +64,23 @@ static int simulate(char **argv)
 	return 1;
 }
 
+/* Without arguments it is a run that variables describe, as the Go original was called; or somebody who
+ * looks. */
+static int variables_are_set(void)
+{
+	for (char **at = environ; *at; at++)
+		if (strncmp(*at, "YAEGI_HTTP_", 11) == 0 || strncmp(*at, "AKAMAI_", 7) == 0)
+			return 1;
+	return 0;
+}
+
 static int main_command(int argc, char **argv)
 {
 	const char *command = argc > 1 ? argv[1] : "help";
-	while (command[0] == '-' && command[1])
-		command++;
+	if (strcmp(command, "-h") == 0 || strcmp(command, "--h") == 0)
+		command = "help";
+	if (argc > 1 ? command[0] == '-' && command[1] : variables_are_set())
+		return run_command(argc, argv, 1);
 	if (strcmp(command, "simulate") == 0)
 		return simulate(argv + 1);
 	if (strcmp(command, "record") == 0)
@@ -78,18 +93,15 @@ static int main_command(int argc, char **argv)
 		puts("akamai-prof " AKAMAI_PROF_VERSION);
 		return 0;
 	}
-	if (strcmp(command, "help") == 0 || strcmp(command, "h") == 0) {
+	if (strcmp(command, "help") == 0) {
 		main_help();
 		return argc > 1 ? 0 : 2;
 	}
 	const char *near = nearest_name(command, commands, sizeof commands / sizeof *commands);
-	if (argv[1][0] == '-')
-		fprintf(stderr, "akamai-prof: interpreted programs are not part of this version; "
-				"akamai-direct-prof runs the native one with the same flags\n");
-	else if (near)
+	if (near)
 		fprintf(stderr, "akamai-prof: there is no command \"%s\"; did you mean %s?\n", argv[1], near);
 	else
-		fprintf(stderr, "akamai-prof: there is no command \"%s\"; akamai-prof -help lists them\n",
+		fprintf(stderr, "akamai-prof: there is no command \"%s\"; akamai-prof help lists them\n",
 			argv[1]);
 	return 2;
 }
@@ -110,6 +122,6 @@ int main(int argc, char **argv)
 	const char *name = argc > 0 ? strrchr(argv[0], '/') : NULL;
 	name = name ? name + 1 : argc > 0 ? argv[0] : "";
 	if (strcmp(name, "akamai-direct-prof") == 0)
-		return run_direct(argc, argv);
+		return run_command(argc, argv, 0);
 	return main_command(argc, argv);
 }

@@ -233,7 +233,7 @@ static void run_print_errors(const struct run *run)
 {
 	const char *sink_text;
 	if (flow_sink_fault(run->flow, &sink_text) != FAULT_NONE) {
-		fprintf(stderr, "akamai-direct-prof: %s\n", sink_text);
+		fprintf(stderr, "%s: %s\n", run->settings->runner, sink_text);
 		return;
 	}
 	for (size_t i = 0; i < flow_stream_count(run->flow); i++) {
@@ -242,14 +242,13 @@ static void run_print_errors(const struct run *run)
 		if (report.end_reason != FLOW_END_FAILED && !run_stream_empty(&report))
 			continue;
 		if (report.error_text[0])
-			fprintf(stderr, "akamai-direct-prof: %s: %s\n", run->settings->authority,
-				report.error_text);
+			fprintf(stderr, "%s: %s: %s\n", run->settings->runner,
+				run->settings->server.authority, report.error_text);
 		else
 			fprintf(stderr,
-				"akamai-direct-prof: %s: configId %s: no page was complete when the time was "
-				"up; "
+				"%s: %s: configId %s: no page was complete when the time was up; "
 				"a longer -duration or a smaller -limit may help\n",
-				run->settings->authority, report.config_id);
+				run->settings->runner, run->settings->server.authority, report.config_id);
 	}
 }
 
@@ -257,9 +256,9 @@ static void run_flow_settings(const struct settings *settings, struct run *run, 
 			      struct flow_settings *ret)
 {
 	*ret = (struct flow_settings){
-		.host = settings->host,
-		.port = settings->port,
-		.authority = settings->authority,
+		.host = settings->server.host,
+		.port = settings->server.port,
+		.authority = settings->server.authority,
 		.tls = tls,
 		.credentials = &settings->credentials.edgegrid,
 		.headers_to_sign = (const char *const *)settings->header_names,
@@ -303,14 +302,14 @@ static void run_say_begin(struct run *run)
 	const struct ring_report *ring = flow_ring_report(run->flow);
 	if (ring->notice[0])
 		fprintf(stderr, "note: %s\n", ring->notice);
-	if (!settings->secure)
+	if (!settings->server.secure)
 		fprintf(stderr,
 			"note: %s is plain HTTP: events and signatures cross the network unprotected\n",
-			settings->authority);
+			settings->server.authority);
 	if (settings->quiet)
 		return;
 	fprintf(stderr, "collecting from %s://%s%s, %zu stream%s, limit %lld\n",
-		settings->secure ? "https" : "http", settings->authority, settings->base_path,
+		settings->server.secure ? "https" : "http", settings->server.authority, settings->base_path,
 		settings->config_count, settings->config_count > 1 ? "s" : "", (long long)settings->limit);
 	if (settings->no_profile)
 		return;
@@ -337,7 +336,7 @@ static int run_await_go(struct run *run)
 	int code = errno;
 	close(message.passed_fd); /* the memory stays */
 	if (memory == MAP_FAILED) {
-		fprintf(stderr, "akamai-direct-prof: the stage memory cannot be mapped: %s\n",
+		fprintf(stderr, "%s: the stage memory cannot be mapped: %s\n", run->settings->runner,
 			strerror(code));
 		return -1;
 	}
@@ -356,8 +355,12 @@ static int run_confine(struct run *run, char *error)
 	struct confine_options options = {
 		.user = settings->user,
 		.write_folders = { run->link ? NULL : settings->out },
-		.connect_ports = { (uint16_t)strtoul(settings->port, NULL, 10) },
+		.connect_ports = { (uint16_t)strtoul(settings->server.port, NULL, 10) },
 	};
+	for (size_t i = 0; i < settings->allowed_count; i++)
+		options.connect_ports[i + 1] = (uint16_t)strtoul(settings->allowed[i].port, NULL, 10);
+	if (settings->state && !run->link)
+		options.write_folders[1] = settings->state;
 	tzset(); /* reads /etc/localtime, for the times of notices */
 	if (confine_enter(&options, &run->confinement, error) < 0)
 		return -1;
@@ -406,7 +409,7 @@ static int run_end(struct run *run)
 		status = run_await_profile(run, status);
 	int code = run_document(run, LINK_DOCUMENT_LAST, status, error);
 	if (code < 0 && error[0])
-		fprintf(stderr, "akamai-direct-prof: %s\n", error);
+		fprintf(stderr, "%s: %s\n", run->settings->runner, error);
 	if (run->link && run_await_written(run) < 0)
 		code = -1;
 	if (code < 0)
@@ -430,7 +433,7 @@ static int run_open(struct run *run, struct tls_context **tls, char *error)
 		.versions = (enum tls_version_limit)settings->tls_versions,
 		.ca_file = settings->ca_file,
 	};
-	if (settings->secure && !(*tls = tls_context_create(&tls_options, error)))
+	if (settings->server.secure && !(*tls = tls_context_create(&tls_options, error)))
 		return -1;
 	if (!run->link && files_folder(settings->out, error) < 0)
 		return -1;
@@ -466,7 +469,7 @@ int run_collect(const struct settings *settings, struct link *link)
 	run->start_cpu_ns = clock_process_cpu_ns();
 	run->start_ns = run->shown_ns = run->recorded_ns = clock_monotonic_ns();
 	if (run_open(run, &tls, error) < 0) {
-		fprintf(stderr, "akamai-direct-prof: %s\n", error);
+		fprintf(stderr, "%s: %s\n", settings->runner, error);
 		goto end;
 	}
 	run_say_begin(run);
@@ -486,27 +489,39 @@ end:
 	return status;
 }
 
-static void run_help(void)
+static void run_help(int interpreted)
 {
-	puts("akamai-direct-prof - collect Akamai SIEM events with the native program\n"
-	     "\n"
-	     "usage: akamai-direct-prof [flags]\n"
-	     "\n"
-	     "Polls GET {URL}/configs/{configId}, hands every event line on untouched and in order, and "
-	     "ends\n"
-	     "with a summary, two closing lines on stderr and a run.json in the -out folder. Credentials "
-	     "come\n"
+	puts(interpreted ? "akamai-prof - collect events with an interpreted program\n"
+			   "\n"
+			   "usage: akamai-prof [-prog FILE] [flags]          (commands: akamai-prof help)\n"
+			   "\n"
+			   "Runs a Lua program in a sandbox, one for each stream: it decides what to ask, "
+			   "the asking\n"
+			   "is native, and every event line goes out untouched and in order. The built-in "
+			   "program\n"
+			   "polls the Akamai SIEM API. How to write one: akamai-prof-program(7), or\n"
+			   "src/program/README.md. Ends with"
+			 : "akamai-direct-prof - collect Akamai SIEM events with the native program\n"
+			   "\n"
+			   "usage: akamai-direct-prof [flags]\n"
+			   "\n"
+			   "Polls GET {URL}/configs/{configId}, hands every event line on untouched and in "
+			   "order, and "
+			   "ends with");
+	puts("a summary, two closing lines on stderr and a run.json in the -out folder. Credentials come\n"
 	     "from YAEGI_HTTP_CLIENT_TOKEN, _CLIENT_SECRET and _ACCESS_TOKEN, from AKAMAI_HOST and the "
 	     "other\n"
 	     "AKAMAI_* variables, or from ~/.edgerc. Flags take one dash or two; durations are written as in "
 	     "Go\n"
-	     "(90s, 2m, 1h30m).\n"
-	     "\n"
-	     "examples:\n"
-	     "  akamai-direct-prof -config-id 14227 -limit 60000 -duration 2m\n"
-	     "  akamai-direct-prof -config-id 14227 -sink stdout -follow -duration 24h | jq -c "
-	     ".httpMessage.host\n"
-	     "  akamai-prof simulate -help        # a local server to try it on");
+	     "(90s, 2m, 1h30m).");
+	puts(interpreted ? "\nexamples:\n"
+			   "  akamai-prof -config-id 14227 -limit 60000 -duration 2m\n"
+			   "  akamai-prof -prog mine.lua -url https://api.example.org/v1/logs -sink stdout"
+			 : "\nexamples:\n"
+			   "  akamai-direct-prof -config-id 14227 -limit 60000 -duration 2m\n"
+			   "  akamai-direct-prof -config-id 14227 -sink stdout -follow -duration 24h | jq -c "
+			   ".httpMessage.host");
+	puts("  akamai-prof simulate -help        # a local server to try it on");
 	flags_print_help(settings_flags, settings_flag_count);
 	puts("\nexit status: 0 done, 1 failure, 2 wrong usage");
 }
@@ -529,10 +544,10 @@ static int run_settled(struct settings *settings)
 	uid_t uid;
 	gid_t gid;
 	if (settings->user && geteuid() != 0)
-		fprintf(stderr, "akamai-direct-prof: -user %s: only root can collect as another user\n",
+		fprintf(stderr, "%s: -user %s: only root can collect as another user\n", settings->runner,
 			settings->user);
 	else if (settings->user && confine_find_user(settings->user, &uid, &gid, error) < 0)
-		fprintf(stderr, "akamai-direct-prof: %s\n", error);
+		fprintf(stderr, "%s: %s\n", settings->runner, error);
 	else if (!settings->no_profile || (confined && rights_are_there()))
 		status = supervise(settings);
 	else
@@ -541,24 +556,24 @@ static int run_settled(struct settings *settings)
 	return status;
 }
 
-int run_direct(int argc, char **argv)
+int run_command(int argc, char **argv, int interpreted)
 {
 	char error[SETTINGS_ERROR_BYTES_MAX] = "";
 	struct settings settings;
 	int status = 0;
-	switch (settings_gather(argc, argv, 1, &settings, error)) {
+	switch (settings_gather(argc, argv, interpreted, &settings, error)) {
 	case SETTINGS_HELP:
-		run_help();
+		run_help(interpreted);
 		break;
 	case SETTINGS_VERSION:
-		puts("akamai-direct-prof " AKAMAI_PROF_VERSION);
+		printf("%s " AKAMAI_PROF_VERSION "\n", settings.runner);
 		break;
 	case SETTINGS_USAGE:
-		fprintf(stderr, "akamai-direct-prof: %s\n", error);
+		fprintf(stderr, "%s: %s\n", settings.runner, error);
 		status = 2;
 		break;
 	case SETTINGS_FAILURE:
-		fprintf(stderr, "akamai-direct-prof: %s\n", error);
+		fprintf(stderr, "%s: %s\n", settings.runner, error);
 		status = 1;
 		break;
 	case SETTINGS_OK:

@@ -53,8 +53,8 @@ struct run {
 	long cpus_online;
 };
 
-/* `akamai-direct-prof`: returns the exit status. */
-int run_direct(int argc, char **argv);
+/* `akamai-prof` without a command (interpreted), or `akamai-direct-prof`: returns the exit status. */
+int run_command(int argc, char **argv, int interpreted);
 /* The collector itself: alone, or (with a link) at the word of its supervisor. Returns the exit status.
  * Afterwards rights may be gone: leave with run_leave(). */
 int run_collect(const struct settings *settings, struct link *link);

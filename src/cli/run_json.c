@@ -16,8 +16,8 @@ static struct json_object *record_configuration(const struct settings *settings)
 	struct json_object *ids = json_object_new_array();
 	for (size_t i = 0; i < settings->config_count; i++)
 		json_object_array_add(ids, json_object_new_string(settings->config_ids[i]));
-	json_add_text(object, "scheme", settings->secure ? "https" : "http");
-	json_add_text(object, "server", settings->authority);
+	json_add_text(object, "scheme", settings->server.secure ? "https" : "http");
+	json_add_text(object, "server", settings->server.authority);
 	json_add_text(object, "base_path", settings->base_path);
 	json_object_object_add(object, "config_ids", ids);
 	json_add_text(object, "credentials_source", settings->credentials.source);
@@ -34,6 +34,9 @@ static struct json_object *record_configuration(const struct settings *settings)
 	json_add_text(object, "sink", settings->sink);
 	json_add_text(object, "format", settings->format == SINK_MESSAGE ? "message" : "raw");
 	json_add_switch(object, "follow", settings->follow);
+	json_add_text(object, "parse", settings->parse == SETTINGS_PARSE_FULL ? "full" : "control");
+	if (settings->interpreted)
+		json_add_text(object, "interpreted_program", settings->program.name);
 	json_add_switch(object, "profile", !settings->no_profile);
 	json_add_number(object, "hz", (uint64_t)settings->hz);
 	json_add_number(object, "heap_rate_bytes", (uint64_t)settings->heap_rate_bytes);
@@ -144,7 +147,7 @@ static struct json_object *record_document(const struct run *run, int exit_statu
 	double seconds = (double)(run->end_ns - run->start_ns) / 1e9;
 	run_sum(run, &totals);
 	json_add_number(document, "version", RUN_JSON_VERSION);
-	json_add_text(document, "program", "akamai-direct-prof");
+	json_add_text(document, "program", run->settings->runner);
 	json_add_text(document, "program_version", AKAMAI_PROF_VERSION);
 	json_add_number(document, "start_unix", (uint64_t)(run->start_unix_ns / NS_PER_SECOND));
 	json_object_object_add(document, "exit_status",

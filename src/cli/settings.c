@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "cli/settings.h"
+#include "cli/settings_private.h"
 
-#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,11 +23,19 @@ const struct flag settings_flags[] = {
 	{ "cpu-profile-duration", FLAG_DURATION, AT(cpu_profile_duration_ns), "D",
 	  "CPU profile window, from half time on (default 30s, or a quarter of a shorter run)", NULL, 1,
 	  365 * DAY_NS },
-	{ "out", FLAG_TEXT, AT(out), "DIR", "folder for run.json and profiles (default profiles-direct)",
-	  NULL, 0, 0 },
+	{ "out", FLAG_TEXT, AT(out), "DIR",
+	  "folder for run.json and profiles (default profiles; direct: profiles-direct)", NULL, 0, 0 },
 	{ "no-profile", FLAG_SWITCH, AT(no_profile), NULL, "run without profiles", NULL, 0, 0 },
 	{ "prog", FLAG_TEXT, AT(prog), "FILE",
-	  "accepted for akamai-prof's sake; the direct runner has no program", NULL, 0, 0 },
+	  "run this Lua program (default: the built-in one; akamai-direct-prof has none and ignores it)",
+	  NULL, 0, 0 },
+	{ "allow-host", FLAG_TEXT, AT(allow_host), "HOSTS",
+	  "other hosts that the program may talk to, beside the URL's, comma-separated", NULL, 0, 0 },
+	{ "parse", FLAG_CHOICE, AT(parse), NULL,
+	  "read the fields that steer us (control), or decode every event (full; implies -format message)",
+	  "control|full", 0, 0 },
+	{ "state", FLAG_TEXT, AT(state), "DIR", "keep each stream's cursor (ctx.state) there between runs",
+	  NULL, 0, 0 },
 	{ "follow", FLAG_SWITCH, AT(follow), NULL,
 	  "when the feed is drained wait for more, instead of ending", NULL, 0, 0 },
 
@@ -84,8 +91,9 @@ const struct flag settings_flags[] = {
 	{ "", FLAG_SECTION, 0, NULL, "Output", NULL, 0, 0 },
 	{ "sink", FLAG_TEXT, AT(sink), "SINK", "null (count only, default), stdout, or file:PATH", NULL, 0,
 	  0 },
-	{ "format", FLAG_CHOICE, AT(format), NULL, "raw lines, or {\"message\": \"...\"} (default raw)",
-	  "raw|message", 0, 0 },
+	{ "format", FLAG_CHOICE, AT(format), NULL,
+	  "raw lines, or {\"message\": \"...\"} (default raw; message with -parse full)", "raw|message", 0,
+	  0 },
 	{ "json", FLAG_SWITCH, AT(json), NULL, "print the summary as JSON on stdout", NULL, 0, 0 },
 	{ "quiet", FLAG_SWITCH, AT(quiet), NULL, "no progress", NULL, 0, 0 },
 
@@ -108,6 +116,15 @@ const struct flag settings_flags[] = {
 	{ "version", FLAG_SWITCH, AT(version), NULL, "the version", NULL, 0, 0 },
 };
 const size_t settings_flag_count = sizeof settings_flags / sizeof *settings_flags;
+
+int settings_error(char *error, const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	vsnprintf(error, SETTINGS_ERROR_BYTES_MAX, format, arguments);
+	va_end(arguments);
+	return -1;
+}
 
 /* Twelve of the fifteen variables are flags too; the other three are the credentials. */
 static const struct {
@@ -149,88 +166,7 @@ static int settings_from_variables(struct settings *settings, const int *given, 
 	return 0;
 }
 
-__attribute__((format(printf, 2, 3))) static int settings_error(char *error, const char *format, ...)
-{
-	va_list arguments;
-	va_start(arguments, format);
-	vsnprintf(error, SETTINGS_ERROR_BYTES_MAX, format, arguments);
-	va_end(arguments);
-	return -1;
-}
-
-/* "host", "host:port", "[v6]:port" up to the path. */
-static int authority_parse(const char *authority, size_t bytes, const char *origin, struct settings *settings,
-			   char *error)
-{
-	const char *end = authority + bytes;
-	const char *host = authority;
-	const char *host_end = memchr(authority, ':', bytes);
-	if (*authority == '[') {
-		host++;
-		host_end = memchr(authority, ']', bytes);
-		if (!host_end)
-			return settings_error(error, "%s: the IPv6 address in \"%s\" lacks its ']'", origin,
-					      authority);
-	}
-	if (!host_end)
-		host_end = end;
-	const char *port = host_end + (*authority == '[');
-	size_t host_bytes = (size_t)(host_end - host);
-	if (host_bytes == 0 || host_bytes >= sizeof settings->host)
-		return settings_error(error, "%s names no host: \"%s\"", origin, authority);
-	memcpy(settings->host, host, host_bytes);
-	settings->host[host_bytes] = 0;
-	snprintf(settings->port, sizeof settings->port, "%s", settings->secure ? "443" : "80");
-	if (port < end) {
-		char *port_end;
-		unsigned long number = strtoul(port + 1, &port_end, 10);
-		if (*port != ':' || port_end != end || !isdigit((unsigned char)port[1]) || number == 0 ||
-		    number > 65535)
-			return settings_error(error,
-					      "%s: the port in \"%s\" must be a number from 1 to 65535",
-					      origin, authority);
-		snprintf(settings->port, sizeof settings->port, "%lu", number);
-	}
-	snprintf(settings->authority, sizeof settings->authority, "%.*s", (int)bytes, authority);
-	return 0;
-}
-
-int url_parse(const char *url, const char *origin, struct settings *settings,
-	      char error[static SETTINGS_ERROR_BYTES_MAX])
-{
-	const char *rest;
-	if (strncasecmp(url, "https://", 8) == 0)
-		rest = url + 8;
-	else if (strncasecmp(url, "http://", 7) == 0)
-		rest = url + 7;
-	else
-		return settings_error(error, "%s must begin with https:// (or http://), not \"%s\"", origin,
-				      url);
-	settings->secure = tolower((unsigned char)url[4]) == 's';
-	for (const char *at = rest; *at; at++)
-		if ((unsigned char)*at <= ' ' || (unsigned char)*at >= 0x7f || *at == '?' || *at == '#')
-			return settings_error(error,
-					      "%s: blanks, '?' and '#' have no place in the base URL \"%s\"",
-					      origin, url);
-	size_t bytes = strcspn(rest, "/");
-	if (memchr(rest, '@', bytes))
-		return settings_error(error, "%s must not hold a user name; credentials are signed, not sent",
-				      origin);
-	if (authority_parse(rest, bytes, origin, settings, error) < 0)
-		return -1;
-	const char *path = rest + bytes;
-	size_t path_bytes = strlen(path);
-	while (path_bytes && path[path_bytes - 1] == '/')
-		path_bytes--;
-	if (path_bytes >= sizeof settings->base_path)
-		return settings_error(error, "%s: the path in \"%.80s\" is too long", origin, url);
-	memcpy(settings->base_path, path, path_bytes);
-	settings->base_path[path_bytes] = 0;
-	return 0;
-}
-
-/* Splits a comma list into allocated, trimmed, non-empty parts. -1: too many. */
-static int list_split(const char *text, char **parts, size_t parts_max, size_t *ret_count)
+int settings_list(const char *text, char **parts, size_t parts_max, size_t *ret_count)
 {
 	*ret_count = 0;
 	while (*text) {
@@ -253,8 +189,8 @@ static int list_split(const char *text, char **parts, size_t parts_max, size_t *
 
 static int settings_lists(struct settings *settings, char *error)
 {
-	if (list_split(settings->config_id, settings->config_ids, FLOW_STREAMS_MAX, &settings->config_count) <
-	    0) {
+	if (settings_list(settings->config_id, settings->config_ids, FLOW_STREAMS_MAX,
+			  &settings->config_count) < 0) {
 		snprintf(error, SETTINGS_ERROR_BYTES_MAX, "-config-id: at most %d streams in one process",
 			 FLOW_STREAMS_MAX);
 		return -1;
@@ -269,8 +205,8 @@ static int settings_lists(struct settings *settings, char *error)
 						      settings->config_ids[i]);
 	if (settings->cursor && *settings->cursor && settings->config_count > 1)
 		return settings_error(error, "-cursor belongs to one configId, but -config-id names several");
-	if (settings->headers_to_sign && list_split(settings->headers_to_sign, settings->header_names,
-						    SETTINGS_HEADERS_MAX, &settings->header_count) < 0)
+	if (settings->headers_to_sign && settings_list(settings->headers_to_sign, settings->header_names,
+						       SETTINGS_HEADERS_MAX, &settings->header_count) < 0)
 		return settings_error(error, "-headers-to-sign names too many headers");
 	return 0;
 }
@@ -307,40 +243,31 @@ static int settings_sink(struct settings *settings, char *error)
 	if (sink_parse(settings->sink, &settings->sink_options) < 0)
 		return settings_error(error, "-sink is null, stdout or file:PATH, not \"%s\"",
 				      settings->sink);
+	if (settings->format < 0)
+		settings->format = settings->parse == SETTINGS_PARSE_FULL ? SINK_MESSAGE : SINK_RAW;
 	settings->sink_options.format = (enum sink_format)settings->format;
+	if (settings->state && !settings->state[0])
+		return settings_error(error, "-state names no folder; -state . is this one");
 	settings->sink_options.output_fd = 1;
 	if (settings->json && settings->sink_options.kind == SINK_STDOUT)
 		return settings_error(error, "-json and -sink stdout both want stdout; use -sink file:PATH");
 	return 0;
 }
 
-static int settings_server(struct settings *settings, char *error)
-{
-	if (settings->url && *settings->url)
-		return url_parse(settings->url, "the URL", settings, error);
-	if (settings->credentials.host[0]) {
-		char url[EDGEGRID_HOST_BYTES_MAX + 32];
-		snprintf(url, sizeof url, "https://%s/siem/v1", settings->credentials.host);
-		return url_parse(url, settings->credentials.source, settings, error);
-	}
-	return settings_error(
-		error,
-		"no server is named: set YAEGI_HTTP_URL (or -url) to https://HOST/siem/v1, or `host` in "
-		"%s",
-		settings->credentials.source);
-}
-
-static void settings_defaults(struct settings *settings, int direct)
+static void settings_defaults(struct settings *settings, int interpreted)
 {
 	*settings = (struct settings){
 		.duration_ns = SECONDS(120),
-		.out = direct ? "profiles-direct" : "profiles",
+		.interpreted = interpreted,
+		.runner = interpreted ? "akamai-prof" : "akamai-direct-prof",
+		.out = interpreted ? "profiles" : "profiles-direct",
 		.config_id = "1",
 		.limit = 1000,
 		.initial_interval_ns = SECONDS(3600),
 		.offset_ttl_ns = SECONDS(120),
 		.to_lag_ns = SECONDS(5),
 		.sink = "null",
+		.format = -1, /* as the parsing level has it */
 		.stall_ns = FLOW_STALL_NS,
 		.backoff_ns = NS_PER_SECOND,
 		.hz = PROFILER_HZ_DEFAULT,
@@ -349,11 +276,27 @@ static void settings_defaults(struct settings *settings, int direct)
 	};
 }
 
-enum settings_answer settings_gather(int argc, char **argv, int direct, struct settings *ret_settings,
+/* A program for another API may need none, or have them in variables of its own. */
+static int settings_credentials(struct settings *settings, char *error)
+{
+	struct credentials_query query = {
+		.edgerc_path = settings->edgerc,
+		.edgerc_section = settings->section,
+		.lookup = variable_lookup,
+	};
+	if (credentials_find(&query, &settings->credentials, error) == 0)
+		return 0;
+	if (!settings->interpreted || !settings->prog || settings->edgerc || settings->section)
+		return -1;
+	settings->credentials = (struct credentials){ .source = "the program's own variables" };
+	return 0;
+}
+
+enum settings_answer settings_gather(int argc, char **argv, int interpreted, struct settings *ret_settings,
 				     char error[static SETTINGS_ERROR_BYTES_MAX])
 {
 	struct settings *settings = ret_settings;
-	settings_defaults(settings, direct);
+	settings_defaults(settings, interpreted);
 	int given[SETTINGS_FLAGS_MAX] = { 0 };
 	CHECK_LE(settings_flag_count, (size_t)SETTINGS_FLAGS_MAX);
 	if (flags_parse(settings_flags, settings_flag_count, argc, argv, settings, given, error) < 0)
@@ -367,15 +310,12 @@ enum settings_answer settings_gather(int argc, char **argv, int direct, struct s
 	if (settings_durations(settings, error) < 0 || settings_lists(settings, error) < 0 ||
 	    settings_sink(settings, error) < 0)
 		return SETTINGS_USAGE;
-	struct credentials_query query = {
-		.edgerc_path = settings->edgerc,
-		.edgerc_section = settings->section,
-		.lookup = variable_lookup,
-	};
 	/* A wrong URL is a usage error even when credentials are missing too. */
 	if (settings->url && *settings->url && settings_server(settings, error) < 0)
 		return SETTINGS_USAGE;
-	if (credentials_find(&query, &settings->credentials, error) < 0)
+	if (settings_allowed(settings, error) < 0)
+		return SETTINGS_USAGE;
+	if (settings_program(settings, error) < 0 || settings_credentials(settings, error) < 0)
 		return SETTINGS_FAILURE;
 	if (settings_server(settings, error) < 0)
 		return SETTINGS_USAGE;
@@ -388,5 +328,6 @@ void settings_finish(struct settings *settings)
 		free(settings->config_ids[i]);
 	for (size_t i = 0; i < settings->header_count; i++)
 		free(settings->header_names[i]);
+	free(settings->program_text);
 	explicit_bzero(settings, sizeof *settings);
 }

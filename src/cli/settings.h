@@ -11,9 +11,11 @@
 #include "akamai/credentials.h"
 #include "cli/flags.h"
 #include "flow/flow.h"
+#include "program/program.h"
 
 #define SETTINGS_ERROR_BYTES_MAX 2048
 #define SETTINGS_HEADERS_MAX 16
+#define SETTINGS_ALLOWED_MAX 7 /* with the main one as many as confinement has ports for */
 
 /* -confine, in the order of its choices. */
 enum settings_confine {
@@ -21,9 +23,23 @@ enum settings_confine {
 	SETTINGS_CONFINE_OFF,
 };
 
+/* -parse, in the order of its choices. */
+enum settings_parse {
+	SETTINGS_PARSE_CONTROL,
+	SETTINGS_PARSE_FULL,
+};
+
+struct settings_server {
+	int secure;	     /* https */
+	char host[256];	     /* to connect to, and to verify; without brackets */
+	char port[8];	     /* decimal */
+	char authority[272]; /* for the Host header */
+};
+
 struct settings {
 	/* as given by flags and variables; see settings.c for the table */
-	const char *prog;
+	const char *prog, *allow_host, *state;
+	int parse; /* enum settings_parse */
 	int64_t duration_ns, cpu_profile_duration_ns;
 	const char *out;
 	const char *url, *config_id, *cursor, *headers_to_sign;
@@ -40,11 +56,14 @@ struct settings {
 	int confine; /* enum settings_confine */
 
 	/* worked out from them */
-	int secure; /* https */
-	char host[256];
-	char port[8];
-	char authority[272];
+	int interpreted;    /* akamai-prof, not akamai-direct-prof */
+	const char *runner; /* which of these names */
+	struct program_source program;
+	char *program_text; /* allocated; NULL: the program is built in, or there is none */
+	struct settings_server server;
 	char base_path[1024];
+	struct settings_server allowed[SETTINGS_ALLOWED_MAX]; /* for programs */
+	size_t allowed_count;
 	char *config_ids[FLOW_STREAMS_MAX];
 	size_t config_count;
 	char *header_names[SETTINGS_HEADERS_MAX];
@@ -64,13 +83,9 @@ enum settings_answer {
 extern const struct flag settings_flags[];
 extern const size_t settings_flag_count;
 
-/* `direct` chooses the default of -out. Secrets are wiped by settings_finish(). */
-enum settings_answer settings_gather(int argc, char **argv, int direct, struct settings *ret_settings,
+/* `interpreted` tells the runners apart. Secrets are wiped by settings_finish(). */
+enum settings_answer settings_gather(int argc, char **argv, int interpreted, struct settings *ret_settings,
 				     char error[static SETTINGS_ERROR_BYTES_MAX]);
 void settings_finish(struct settings *settings);
-
-/* "https://host[:port]/path" into its parts. 0, or -1 with a sentence naming `origin`. */
-int url_parse(const char *url, const char *origin, struct settings *settings,
-	      char error[static SETTINGS_ERROR_BYTES_MAX]);
 
 #endif

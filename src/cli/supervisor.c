@@ -52,6 +52,14 @@ static void say(const struct supervisor *supervisor, const char *kind, const cha
 	fprintf(stderr, "%s%s%s\n", supervisor->profile.terminal ? "\r\033[K" : "", kind, text);
 }
 
+/* Says what went wrong, after the program's name. */
+static void complain(const struct supervisor *supervisor, const char *text)
+{
+	char kind[64];
+	snprintf(kind, sizeof kind, "%s: ", supervisor->settings->runner);
+	say(supervisor, kind, text);
+}
+
 static void supervisor_document(struct supervisor *supervisor, const struct link_message *message)
 {
 	char error[FILES_ERROR_BYTES_MAX];
@@ -68,7 +76,7 @@ static void supervisor_document(struct supervisor *supervisor, const struct link
 		return;
 	}
 	if (code < 0)
-		say(supervisor, "akamai-direct-prof: ", error);
+		complain(supervisor, error);
 	supervisor->documented = 1;
 	if (supervisor->profile.profiler && report_write(supervisor->settings->out, error) < 0)
 		say(supervisor, "warning: ", error);
@@ -198,8 +206,7 @@ static void supervisor_listen(struct supervisor *supervisor)
 			supervisor_finished(supervisor);
 	}
 	if (code == -EPROTO || code == -ENOMEM) {
-		say(supervisor,
-		    "akamai-direct-prof: ", "what the collector says makes no sense; it is ended by force");
+		complain(supervisor, "what the collector says makes no sense; it is ended by force");
 		kill(supervisor->child, SIGKILL);
 	}
 	/* Closed: a child that is ending; SIGCHLD tells the rest. */
@@ -242,7 +249,7 @@ static int supervisor_say_end(const struct supervisor *supervisor)
 	else
 		snprintf(text, sizeof text, "the collector ended with status %d before its work was done",
 			 WEXITSTATUS(supervisor->wait_status));
-	say(supervisor, "akamai-direct-prof: ", text);
+	complain(supervisor, text);
 	return number;
 }
 
@@ -257,7 +264,7 @@ static int supervisor_mourn(struct supervisor *supervisor)
 			     ? record_text_of_killed(supervisor->document, number, supervisor->profile_text)
 			     : NULL;
 	if (text && files_write_run_json(supervisor->settings->out, text, error) < 0)
-		say(supervisor, "akamai-direct-prof: ", error);
+		complain(supervisor, error);
 	if (text && supervisor->profile.profiler && report_write(supervisor->settings->out, error) < 0)
 		say(supervisor, "warning: ", error);
 	if (supervisor->profile.profiler)
@@ -377,9 +384,8 @@ static int supervisor_call_off(struct supervisor *supervisor, const char *error)
 		supervisor_say_end(supervisor);
 		return 1;
 	}
-	say(supervisor, "akamai-direct-prof: ", error);
-	say(supervisor,
-	    "akamai-direct-prof: ", "nothing was collected; -no-profile collects without profiles");
+	complain(supervisor, error);
+	complain(supervisor, "nothing was collected; -no-profile collects without profiles");
 	link_send(&supervisor->link, LINK_QUIT, 0, NULL, 0, -1);
 	while (waitpid(supervisor->child, &supervisor->wait_status, 0) < 0 && errno == EINTR)
 		;
@@ -395,12 +401,12 @@ int supervise(struct settings *settings)
 	supervisor->settings = settings;
 	supervisor->signal_fd = supervisor->link.fd = -1;
 	supervisor->snapshots[0] = supervisor->snapshots[1] = -1;
-	supervisor->profile.program = "akamai-direct-prof";
+	supervisor->profile.program = settings->runner;
 	supervisor->profile.out = settings->out;
 	supervisor->profile.terminal = isatty(STDERR_FILENO);
 	int status = 1;
 	if (supervisor_fork(supervisor, settings, error) < 0) {
-		say(supervisor, "akamai-direct-prof: ", error);
+		complain(supervisor, error);
 	} else if (supervisor_begin(supervisor, error) < 0) {
 		status = supervisor_call_off(supervisor, error);
 	} else {

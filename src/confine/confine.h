@@ -22,7 +22,7 @@
 
 #define CONFINE_ERROR_BYTES_MAX 1024 /* a sentence with a path in it */
 #define CONFINE_PATHS_MAX 16	     /* folders of the output; the resolver's are not counted */
-#define CONFINE_PORTS_MAX 4	     /* the server's; DNS over TCP is always added */
+#define CONFINE_PORTS_MAX 8	     /* the servers'; DNS over TCP is always added */
 
 struct confine_options {
 	const char *user; /* to become, when root: name or number; NULL: SUDO_UID's, else "nobody" */
