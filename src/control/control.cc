@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The project's only C++ file, and the only one that sees simdjson. It keeps to what simdjson 3.0 and 3.10+
- * share. Everything is noexcept: errors are values, and a token is judged here by its text, because the
- * on-demand parser leaves unread values unchecked and lets numbers differ between versions.
+ * This and decode.cc are the only C++ files, and the only ones that see simdjson. It keeps to what
+ * simdjson 3.0 and 3.10+ share. Everything is noexcept: errors are values, and a token is judged here by its
+ * text, because the on-demand parser leaves unread values unchecked and lets numbers differ between versions.
  */
 #include "control/control.h"
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * control: reads the few JSON fields that steer us, with simdjson ondemand behind a C face (control.cc
- * is the project's only C++ file). Never throws, never allocates after control_create().
+ * control: reads the few JSON fields that steer us, and decodes whole events for programs, with simdjson
+ * behind a C face (this room is the only one in C++). Never throws, never allocates after creation.
  *
  * Input lines need not be padded or aligned; they are copied to a padded buffer of the object. Results are
- * untouched unless the answer is CONTROL_YES. One thread at a time per object; 7 MB of address space, of
- * which only what the longest line needs is ever touched.
+ * untouched unless the answer is CONTROL_YES. One thread at a time per object. A struct control takes 7 MB of
+ * address space, of which only what the longest line needs is ever touched.
  */
 #ifndef CONTROL_CONTROL_H
 #define CONTROL_CONTROL_H
@@ -60,7 +60,7 @@ enum control_answer control_read_problem(struct control *control, struct span bo
 #define CONTROL_DECODE_FIELDS_MAX ((size_t)524288) /* one for each 16 bytes of the longest text */
 #define CONTROL_DECODE_DEPTH_MAX 64		   /* real events have 3 levels */
 
-struct control_decoder; /* opaque; 40 MB of address space, of which only what the largest text needs is
+struct control_decoder; /* opaque; 80 MB of address space, of which only what the largest text needs is
 			   touched */
 
 /* Allocates everything it will ever need (heap, at start). NULL when memory is short. */
@@ -70,7 +70,10 @@ void control_decoder_destroy(struct control_decoder *decoder); /* accepts NULL *
 /* Decodes one JSON text (RFC 8259) completely: every token is checked, all strings are unescaped, nothing may
  * follow. YES: *ret_fields is lent until the next call. NO: valid as far as it was read, but beyond a limit
  * above. MALFORMED: no JSON; *ret_offset (when not NULL) is about where. `text` need not be padded and is not
- * kept. */
+ * kept. Any value may be the document; blanks around it are no part of it, a byte order mark is malformed.
+ * Where RFC 8259 leaves a choice: a number too large for a double and an escaped surrogate without its other
+ * half are malformed (they have no value that a program could be given), a number too small is zero, "-0" is
+ * the integer 0, and members with the same key all stay. */
 enum control_answer control_decode(struct control_decoder *decoder, struct span text,
 				   struct event_fields *ret_fields, size_t *ret_offset);
 

@@ -42,7 +42,7 @@ NOT_OUR_DATA = re.compile(r"^(__odr_asan|__asan_|__ubsan|__sancov|__gcov|__prof|
 # Objects that may use the heap: cold paths of C++ and of BoringSSL, the reader of .edgerc, and programs
 # that are no data path.
 MAY_ALLOCATE = re.compile(r"src/(base/.*table\.c\.|simulator/|cli/|pprof/|report/|profiler/|confine/|"
-                          r"control/.*control\.cc\.|tls/.*tls_context\.c\.|akamai/.*credentials\.c\.)")
+                          r"control/.*\.cc\.|tls/.*tls_context\.c\.|akamai/.*credentials\.c\.)")
 HEAP = re.compile(r"^(malloc|calloc|realloc|reallocarray|free|strn?dup|aligned_alloc|posix_memalign|memalign|"
                   r"v?asprintf|getline|getdelim|open_memstream|_Zn[wa]\w*|_Zd[la]\w*)$")
 
