@@ -33,7 +33,7 @@ static int folder_make(const char *path)
 	return mkdir(copy, 0777) < 0 && errno != EEXIST ? -errno : 0;
 }
 
-int files_folder(const char *folder, char error[static FILES_ERROR_BYTES_MAX])
+int files_folder_make(const char *folder)
 {
 	struct stat status;
 	int code = folder_make(folder);
@@ -41,6 +41,12 @@ int files_folder(const char *folder, char error[static FILES_ERROR_BYTES_MAX])
 		code = -ENOTDIR;
 	if (!code && access(folder, W_OK | X_OK) < 0)
 		code = -errno;
+	return code;
+}
+
+int files_folder(const char *folder, char error[static FILES_ERROR_BYTES_MAX])
+{
+	int code = files_folder_make(folder);
 	if (code)
 		snprintf(error, FILES_ERROR_BYTES_MAX,
 			 "cannot write run.json to %.1000s: %s; name another folder with -out", folder,

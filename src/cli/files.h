@@ -9,7 +9,9 @@
 
 #define FILES_ERROR_BYTES_MAX 2048
 
-/* Makes the folder (mkdir -p) and looks whether it can be written. 0, or -errno with a sentence. */
+/* Makes a folder (mkdir -p) and looks whether it can be written. 0, or -errno. */
+int files_folder_make(const char *folder);
+/* The same for a run's folder; -errno with a sentence. */
 int files_folder(const char *folder, char error[static FILES_ERROR_BYTES_MAX]);
 /* Removes what an earlier run left here beside its run.json, so that no profile is taken for this run's. */
 void files_remove_stale(const char *folder);

@@ -7,7 +7,7 @@
  *	supervisor   GO (stage memory)  or QUIT
  *	collector    DOCUMENT ... (run.json as it stands, now and then), FINISHED (all events are out)
  *	supervisor   PROFILE (JSON), PARAGRAPH (for a person)
- *	collector    DOCUMENT (the last one)
+ *	collector    STATE ... (of stream NUMBER, as JSON), DOCUMENT (the last one)
  *	supervisor   WRITTEN (0, or 1: it could not be)
  *	collector    prints its closing lines and ends
  */
@@ -27,6 +27,7 @@ enum link_kind {
 	LINK_PROFILE,
 	LINK_PARAGRAPH,
 	LINK_WRITTEN,
+	LINK_STATE,
 	LINK_KIND_COUNT,
 };
 

@@ -19,6 +19,7 @@
 #include "cli/files.h"
 #include "cli/profile.h"
 #include "cli/run.h"
+#include "cli/state.h"
 #include "report/report.h"
 
 #define WAKE_MS 100 /* the profiler wants to be asked every 200 ms */
@@ -42,7 +43,8 @@ struct supervisor {
 	char *profile_text;
 	char *document; /* the last that came, so that a killed collector leaves a run.json */
 	int documented; /* the last one is written */
-	int gone;	/* the child was waited for */
+	int state_failed;
+	int gone; /* the child was waited for */
 	int wait_status;
 	int signals;
 };
@@ -80,7 +82,7 @@ static void supervisor_document(struct supervisor *supervisor, const struct link
 	supervisor->documented = 1;
 	if (supervisor->profile.profiler && report_write(supervisor->settings->out, error) < 0)
 		say(supervisor, "warning: ", error);
-	link_send(&supervisor->link, LINK_WRITTEN, code < 0, NULL, 0, -1);
+	link_send(&supervisor->link, LINK_WRITTEN, code < 0 || supervisor->state_failed, NULL, 0, -1);
 }
 _Static_assert(FILES_ERROR_BYTES_MAX >= REPORT_ERROR_BYTES_MAX, "one buffer for both");
 
@@ -192,6 +194,20 @@ static void supervisor_finished(struct supervisor *supervisor)
 	free(paragraph);
 }
 
+/* A stream's state, for its next run. What is in it is the program's business; where it goes is ours. */
+static void supervisor_state(struct supervisor *supervisor, const struct link_message *message)
+{
+	const struct settings *settings = supervisor->settings;
+	char error[STATE_ERROR_BYTES_MAX];
+	if (!settings->state || supervisor->documented || message->number < 0 ||
+	    (size_t)message->number >= settings->config_count || message->bytes > PROGRAM_STATE_BYTES_MAX)
+		return;
+	if (state_write(settings->state, settings->config_ids[message->number], message->text, error) == 0)
+		return;
+	complain(supervisor, error);
+	supervisor->state_failed = 1;
+}
+
 /* Takes what the collector says. */
 static void supervisor_listen(struct supervisor *supervisor)
 {
@@ -204,6 +220,8 @@ static void supervisor_listen(struct supervisor *supervisor)
 			supervisor_document(supervisor, &message);
 		else if (message.kind == LINK_FINISHED)
 			supervisor_finished(supervisor);
+		else if (message.kind == LINK_STATE)
+			supervisor_state(supervisor, &message);
 	}
 	if (code == -EPROTO || code == -ENOMEM) {
 		complain(supervisor, "what the collector says makes no sense; it is ended by force");
@@ -346,6 +364,8 @@ static int supervisor_fork(struct supervisor *supervisor, struct settings *setti
 {
 	int fds[2];
 	int code = files_folder(settings->out, error);
+	if (code == 0 && settings->state)
+		code = state_folder(settings->state, error);
 	if (code < 0)
 		return code;
 	supervisor->signal_fd = signals_open();
@@ -371,7 +391,9 @@ static int supervisor_fork(struct supervisor *supervisor, struct settings *setti
 	explicit_bzero(&settings->credentials.edgegrid, sizeof settings->credentials.edgegrid);
 	return supervisor->child < 0 ? -1 : 0;
 }
-_Static_assert(PROFILER_ERROR_BYTES_MAX >= FILES_ERROR_BYTES_MAX, "one buffer for every sentence");
+_Static_assert(PROFILER_ERROR_BYTES_MAX >= FILES_ERROR_BYTES_MAX &&
+		       PROFILER_ERROR_BYTES_MAX >= STATE_ERROR_BYTES_MAX,
+	       "one buffer for every sentence");
 
 /* The child is told not to begin, or has ended already, which is then the reason. Returns the exit status. */
 static int supervisor_call_off(struct supervisor *supervisor, const char *error)
