@@ -25,6 +25,10 @@ enum stage {
 struct stage_slot {
 	uint32_t stage; /* enum stage, written with relaxed atomic stores by the worker only */
 	uint32_t worker_index;
+	/* The state of the interpreter that runs a program right now (its lua_State); 0: none does. Stored by
+	 * the worker only, relaxed, whenever control goes to a program, to one of its coroutines, or comes
+	 * back. */
+	uint64_t interpreter;
 };
 
 static inline void stage_enter(struct stage_slot *slot, enum stage stage)
