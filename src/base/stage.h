@@ -22,18 +22,27 @@ enum stage {
 	STAGE_COUNT,
 };
 
+#define STAGE_INTERPRETERS_MAX 7 /* coroutines in coroutines; makes a slot one cache line */
+
 struct stage_slot {
 	uint32_t stage; /* enum stage, written with relaxed atomic stores by the worker only */
 	uint32_t worker_index;
-	/* The state of the interpreter that runs a program right now (its lua_State); 0: none does. Stored by
-	 * the worker only, relaxed, whenever control goes to a program, to one of its coroutines, or comes
-	 * back. */
-	uint64_t interpreter;
+	/* The states of the interpreter (lua_State) that run a program right now: [0] was resumed by us, [1]
+	 * is a coroutine of the program's own that [0] has resumed, and so on. The first 0 ends them, so [0]
+	 * is 0 while control is with us. Coroutines deeper than this are not told: their resumer counts. */
+	uint64_t interpreters[STAGE_INTERPRETERS_MAX];
 };
 
 static inline void stage_enter(struct stage_slot *slot, enum stage stage)
 {
 	__atomic_store_n(&slot->stage, (uint32_t)stage, __ATOMIC_RELAXED);
+}
+
+/* `state` begins to run at `depth` (NULL: comes back from there). */
+static inline void stage_interpret(uint64_t *interpreters, unsigned depth, const void *state)
+{
+	if (interpreters && depth < STAGE_INTERPRETERS_MAX)
+		__atomic_store_n(&interpreters[depth], (uint64_t)(uintptr_t)state, __ATOMIC_RELAXED);
 }
 
 static inline const char *stage_name(enum stage stage)

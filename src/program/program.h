@@ -79,8 +79,8 @@ struct program_settings {
 	int (*decode)(void *owner, struct span text, struct event_fields *ret_fields);
 	/* ctx.random(): uniform in [0, bound). */
 	uint64_t (*random)(uint64_t bound);
-	/* Where an observer outside the process finds the interpreter (see base/stage.h); NULL: nobody looks.
-	 */
+	/* `interpreters` of the worker's slot, where an observer outside the process finds who runs (see
+	 * base/stage.h: stage_interpret()); NULL: nobody looks. */
 	uint64_t *interpreter;
 };
 
