@@ -143,36 +143,38 @@ static int save(struct pprof *profile, const char *folder, const char *name)
 	return code < 0;
 }
 
-/* `go tool pprof` leaves out samples without a frame and those whose values are all zero. */
-static int go_shows(const struct pprof *profile, const struct pprof_sample *sample)
+/* [[addresses], [values], ["key:[text]" or "key:[number]"]] of each sample. */
+static void describe_samples(const struct pprof *profile)
 {
-	int64_t bits = 0;
-	for (size_t i = 0; i < profile->value_count; i++)
-		bits |= sample->values[i];
-	return bits != 0 && sample->locations_count > 0;
-}
-
-static void describe_shown(const struct pprof *profile)
-{
-	size_t count = 0;
-	printf("\"shown_totals\": [");
-	for (size_t i = 0; i < profile->value_count; i++) {
-		int64_t total = 0;
-		for (size_t j = 0; j < profile->sample_count; j++)
-			if (go_shows(profile, &profile->samples[j]))
-				total += profile->samples[j].values[i];
-		printf("%s%lld", i ? ", " : "", (long long)total);
+	for (size_t i = 0; i < profile->sample_count; i++) {
+		const struct pprof_sample *sample = &profile->samples[i];
+		printf("%s[[", i ? ", " : "");
+		for (size_t j = 0; j < sample->locations_count; j++) {
+			uint32_t id = profile->location_ids[sample->locations_first + j];
+			printf("%s%llu", j ? ", " : "",
+			       (unsigned long long)profile->locations[id - 1].address);
+		}
+		printf("], [");
+		for (size_t j = 0; j < profile->value_count; j++)
+			printf("%s%lld", j ? ", " : "", (long long)sample->values[j]);
+		printf("], [");
+		for (size_t j = 0; j < sample->labels_count; j++) {
+			const struct pprof_label *label = &profile->labels[sample->labels_first + j];
+			printf("%s\"%s:[", j ? ", " : "", pprof_text(profile, label->key));
+			if (label->text)
+				printf("%s]\"", pprof_text(profile, label->text));
+			else
+				printf("%lld]\"", (long long)label->number);
+		}
+		printf("]]");
 	}
-	for (size_t j = 0; j < profile->sample_count; j++)
-		count += (size_t)go_shows(profile, &profile->samples[j]);
-	printf("], \"shown_samples\": %zu, ", count);
 }
 
 static void describe(const struct pprof *profile)
 {
-	printf("{");
-	describe_shown(profile);
-	printf("\"types\": {");
+	printf("{\"stacks\": [");
+	describe_samples(profile);
+	printf("], \"types\": {");
 	for (size_t i = 0; i < profile->value_count; i++)
 		printf("%s\"%s/%s\": %lld", i ? ", " : "", pprof_text(profile, profile->value_types[i].type),
 		       pprof_text(profile, profile->value_types[i].unit),
