@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Nanoseconds per context line, per event time and per refused event line (events of about 1.9 and 0.95 KB),
- * median of interleaved rounds of thread CPU time; one JSON object a line.
+ * Nanoseconds per context line, per event time, per refused event line and per whole decoded event (events of
+ * about 1.9 and 0.95 KB), median of interleaved rounds of thread CPU time; one JSON object a line.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -13,7 +13,7 @@
 
 enum { ROUNDS_MAX = 15, LINE_BYTES_MAX = 4096, LINES = 64 };
 
-enum question { CONTEXT, EVENT_TIME };
+enum question { CONTEXT, EVENT_TIME, DECODE };
 
 struct work {
 	const char *name;
@@ -89,14 +89,18 @@ static void make_event(struct work *work, size_t i, size_t unit_bytes)
 	work->line_bytes[i] = bytes;
 }
 
-static uint64_t run(struct control *control, struct work *work, size_t repeats)
+static uint64_t run(struct control *control, struct control_decoder *decoder, struct work *work,
+		    size_t repeats)
 {
 	static struct control_context context;
 	uint64_t sum = 0;
 	for (size_t n = 0; n < repeats; n++) {
 		struct span line = span_of(work->lines[n % LINES], work->line_bytes[n % LINES]);
+		struct event_fields event = { NULL, 0 };
 		int64_t unix_ms = 0;
-		if (work->question == CONTEXT)
+		if (work->question == DECODE)
+			sum += (uint64_t)control_decode(decoder, line, &event, NULL) + event.count;
+		else if (work->question == CONTEXT)
 			sum += (uint64_t)control_read_context(control, line, &context) + context.offset_bytes;
 		else
 			sum += (uint64_t)control_read_event_time(control, line, &unix_ms) + (uint64_t)unix_ms;
@@ -120,12 +124,15 @@ int main(int argc, char **argv)
 		{ .name = "event_time_950", .question = EVENT_TIME },
 		{ .name = "context_refuses_event_1900", .question = CONTEXT },
 		{ .name = "context_refuses_event_950", .question = CONTEXT },
+		{ .name = "decode_1900", .question = DECODE },
+		{ .name = "decode_950", .question = DECODE },
 	};
-	static const size_t unit_bytes[] = { 0, 105, 26, 105, 26 };
+	static const size_t unit_bytes[] = { 0, 105, 26, 105, 26, 105, 26 };
 	struct control *control = control_create();
+	struct control_decoder *decoder = control_decoder_create();
 	uint64_t sum = 0;
 
-	if (!control)
+	if (!control || !decoder)
 		return 1;
 	for (size_t w = 0; w < sizeof works / sizeof *works; w++) {
 		for (size_t i = 0; i < LINES; i++) {
@@ -137,9 +144,9 @@ int main(int argc, char **argv)
 	}
 	for (size_t round = 0; round < rounds; round++) {
 		for (size_t w = 0; w < sizeof works / sizeof *works; w++) {
-			sum += run(control, &works[w], LINES); /* warm */
+			sum += run(control, decoder, &works[w], LINES); /* warm */
 			double start = thread_seconds();
-			sum += run(control, &works[w], repeats);
+			sum += run(control, decoder, &works[w], repeats);
 			works[w].line_ns[round] = (thread_seconds() - start) * 1e9 / (double)repeats;
 		}
 	}
@@ -149,11 +156,12 @@ int main(int argc, char **argv)
 			bytes += works[w].line_bytes[i];
 		qsort(works[w].line_ns, rounds, sizeof(double), compare_doubles);
 		printf("{\"bench\":\"control\",\"case\":\"%s\",\"implementation\":\"%s\",\"mean_line_bytes\":"
-		       "%zu,"
-		       "\"ns_per_line\":%.0f,\"sum\":%llu}\n",
+		       "%zu,\"ns_per_line\":%.0f,\"mb_per_s\":%.0f,\"sum\":%llu}\n",
 		       works[w].name, control_implementation_name(), bytes / LINES,
-		       works[w].line_ns[rounds / 2], (unsigned long long)sum);
+		       works[w].line_ns[rounds / 2],
+		       (double)bytes / LINES * 1e3 / works[w].line_ns[rounds / 2], (unsigned long long)sum);
 	}
+	control_decoder_destroy(decoder);
 	control_destroy(control);
 	return 0;
 }
