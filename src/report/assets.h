@@ -5,6 +5,7 @@
 #ifndef REPORT_ASSETS_H
 #define REPORT_ASSETS_H
 
+extern const char asset_compare_css[];
 extern const char asset_flame_css[];
 extern const char asset_flame_js[];
 extern const char asset_report_css[];

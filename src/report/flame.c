@@ -34,6 +34,7 @@ struct picture {
 	FILE *out;
 	const struct tree *tree;
 	const struct flame_options *options;
+	const struct flame_dress *dress; /* NULL: plain */
 	const char *unit;
 	int alone, icicle;
 	int margin, top, height;
@@ -67,6 +68,16 @@ static void write_amount(const struct picture *picture, int64_t value)
 	text_escape(picture->out, text_share((double)value, whole, text), TEXT_WHOLE);
 }
 
+static void write_amounts(const struct picture *picture, const struct tree_node *node)
+{
+	fputc('\n', picture->out);
+	write_amount(picture, node->total);
+	if (node->self > 0 && node->self != node->total) {
+		fputs(", itself ", picture->out);
+		write_amount(picture, node->self);
+	}
+}
+
 /* Name, then what it took, then where it is from; a line each. */
 static void write_tooltip(const struct picture *picture, const struct tree_node *node,
 			  const struct frame *frame)
@@ -77,12 +88,11 @@ static void write_tooltip(const struct picture *picture, const struct tree_node 
 			node->merged, TREE_SHARE_MIN * 100);
 	else
 		text_escape(picture->out, frame->name, TEXT_WHOLE);
-	fputc('\n', picture->out);
-	write_amount(picture, node->total);
-	if (node->self > 0 && node->self != node->total) {
-		fputs(", itself ", picture->out);
-		write_amount(picture, node->self);
-	}
+	if (picture->dress)
+		picture->dress->tell(picture->dress->owner, (uint32_t)(node - picture->tree->nodes),
+				     picture->out);
+	else
+		write_amounts(picture, node);
 	if (*frame->module || frame->inlined || *frame->file) {
 		fputc('\n', picture->out);
 		text_escape(picture->out, frame->module, TEXT_WHOLE);
@@ -103,7 +113,13 @@ static void write_node(const struct picture *picture, const struct tree_node *no
 	double inner = WIDTH - 2 * picture->margin, left = picture->margin + node->x * inner;
 	uint32_t row = picture->icicle ? node->depth : picture->tree->depth_max - node->depth;
 	unsigned y = (unsigned)picture->top + row * ROW;
-	fprintf(out, "<g class=\"f %s%s%s\">", frame_kind_class(frame->kind), frame->inlined ? " i" : "",
+	const char *class = frame_kind_class(frame->kind), *inlined = frame->inlined ? " i" : "";
+	if (picture->dress) {
+		class = picture->dress->class_of(picture->dress->owner,
+						 (uint32_t)(node - picture->tree->nodes));
+		inlined = "";
+	}
+	fprintf(out, "<g class=\"f %s%s%s\">", class, inlined,
 		node->width * inner < thin_width ? " thin" : "");
 	write_tooltip(picture, node, frame);
 	fprintf(out, "<rect x=\"%s\" y=\"%u\" width=\"%s\" height=\"%d\" rx=\"2\"/>", coordinate(left, x), y,
@@ -222,6 +238,17 @@ static int flame_write_as(const struct pprof *profile, const struct flame_option
 	write_picture(&picture);
 	tree_destroy(tree);
 	frames_destroy(frames);
+	return ferror(out) ? -1 : 0;
+}
+
+int flame_write_tree(const struct tree *tree, const struct flame_options *options, const char *unit,
+		     const struct flame_dress *dress, FILE *out)
+{
+	struct picture picture = {
+		.out = out, .tree = tree, .options = options, .dress = dress, .unit = unit
+	};
+	picture.icicle = !strcmp(unit, "bytes");
+	write_picture(&picture);
 	return ferror(out) ? -1 : 0;
 }
 

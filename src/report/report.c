@@ -47,22 +47,6 @@ static void read_profile(const char *folder, const char *const names[2], struct 
 	}
 }
 
-/* Events handed on up to a moment, between the samples on a straight line. */
-static double events_at(const struct run_record *run, double seconds)
-{
-	double at = 0, events = 0;
-	for (size_t i = 0; i < run->sample_count; i++) {
-		const struct run_sample *sample = &run->samples[i];
-		if (sample->at_seconds >= seconds) {
-			double part = (seconds - at) / (sample->at_seconds - at);
-			return events + (sample->events - events) * (part > 0 ? part : 0);
-		}
-		at = sample->at_seconds;
-		events = sample->events;
-	}
-	return events;
-}
-
 static void place_window(struct page *page)
 {
 	const struct run_profile *profile = &page->run->profile;
@@ -75,8 +59,8 @@ static void place_window(struct page *page)
 	if (profile->window_start_ns < 0 || isnan(page->window_seconds))
 		return;
 	page->window_start_seconds = (double)profile->window_start_ns / 1e9;
-	page->window_events = events_at(page->run, page->window_start_seconds + page->window_seconds) -
-			      events_at(page->run, page->window_start_seconds);
+	page->window_events = run_events_at(page->run, page->window_start_seconds + page->window_seconds) -
+			      run_events_at(page->run, page->window_start_seconds);
 }
 
 /* Sets `error` when the folder cannot be reported on at all. */

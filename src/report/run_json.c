@@ -430,6 +430,21 @@ struct run_record *run_json_read(const char *path, int *ret_missing,
 	return record;
 }
 
+double run_events_at(const struct run_record *run, double seconds)
+{
+	double at = 0, events = 0;
+	for (size_t i = 0; i < run->sample_count; i++) {
+		const struct run_sample *sample = &run->samples[i];
+		if (sample->at_seconds >= seconds) {
+			double part = (seconds - at) / (sample->at_seconds - at);
+			return events + (sample->events - events) * (part > 0 ? part : 0);
+		}
+		at = sample->at_seconds;
+		events = sample->events;
+	}
+	return events;
+}
+
 static void free_pairs(struct run_pairs *pairs)
 {
 	for (size_t i = 0; i < pairs->count; i++) {

@@ -112,6 +112,8 @@ struct run_record *run_json_read(const char *path, int *ret_missing,
 				 char error[static REPORT_ERROR_BYTES_MAX]);
 /* A record in which everything is absent. */
 struct run_record *run_json_nothing(void);
+/* Events handed on up to a moment, between the samples on a straight line. */
+double run_events_at(const struct run_record *run, double seconds);
 /* Accepts NULL. */
 void run_json_destroy(struct run_record *record);
 

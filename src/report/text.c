@@ -65,7 +65,23 @@ static size_t columns_of(uint32_t character)
 		       : 1;
 }
 
-static void put_character(FILE *out, uint32_t character)
+static void put_utf8(FILE *out, uint32_t character)
+{
+	if (character < 0x80) {
+		fputc((int)character, out);
+		return;
+	}
+	if (character >= 0x10000) {
+		fputc((int)(0xf0 | character >> 18), out);
+		fputc((int)(0x80 | (character >> 12 & 0x3f)), out);
+	} else if (character >= 0x800) {
+		fputc((int)(0xe0 | character >> 12), out);
+	}
+	fputc((int)(character >= 0x800 ? 0x80 | (character >> 6 & 0x3f) : 0xc0 | character >> 6), out);
+	fputc((int)(0x80 | (character & 0x3f)), out);
+}
+
+static void put_markup(FILE *out, uint32_t character)
 {
 	switch (character) {
 	case '&':
@@ -84,24 +100,11 @@ static void put_character(FILE *out, uint32_t character)
 		fputs("&#39;", out);
 		return;
 	default:
-		break;
+		put_utf8(out, character);
 	}
-	if (character < 0x80) {
-		fputc((int)character, out);
-		return;
-	}
-	if (character >= 0x10000) {
-		fputc((int)(0xf0 | character >> 18), out);
-		fputc((int)(0x80 | (character >> 12 & 0x3f)), out);
-	} else if (character >= 0x800) {
-		fputc((int)(0xe0 | character >> 12), out);
-	}
-	fputc((int)(character >= 0x800 ? 0x80 | (character >> 6 & 0x3f) : 0xc0 | character >> 6), out);
-	fputc((int)(0x80 | (character & 0x3f)), out);
 }
 
-/* Columns of a fixed-width font that text_escape() takes. */
-static size_t text_columns(const char *text)
+size_t text_columns(const char *text)
 {
 	size_t columns = 0;
 	for (const unsigned char *at = (const unsigned char *)text; *at;)
@@ -109,7 +112,8 @@ static size_t text_columns(const char *text)
 	return columns;
 }
 
-void text_escape(FILE *out, const char *text, size_t columns_max)
+static void put_text(FILE *out, const char *text, size_t columns_max,
+		     void (*put)(FILE *out, uint32_t character))
 {
 	int cut = columns_max != TEXT_WHOLE && text_columns(text) > columns_max;
 	size_t columns = 0, room = cut ? columns_max - (columns_max > 0) : columns_max;
@@ -118,10 +122,45 @@ void text_escape(FILE *out, const char *text, size_t columns_max)
 		columns += columns_of(character);
 		if (cut && columns > room)
 			break;
-		put_character(out, character);
+		put(out, character);
 	}
 	if (cut)
-		put_character(out, ELLIPSIS);
+		put(out, ELLIPSIS);
+}
+
+void text_escape(FILE *out, const char *text, size_t columns_max)
+{
+	put_text(out, text, columns_max, put_markup);
+}
+
+void text_plain(FILE *out, const char *text, size_t columns_max)
+{
+	put_text(out, text, columns_max, put_utf8);
+}
+
+static void put_in_code_span(FILE *out, uint32_t character)
+{
+	if (character == '|')
+		fputc('\\', out);
+	put_utf8(out, character == '`' ? '\'' : character);
+}
+
+void text_markdown(FILE *out, const char *text)
+{
+	put_text(out, text, TEXT_WHOLE, put_in_code_span);
+}
+
+void text_json(FILE *out, const char *text)
+{
+	for (const unsigned char *at = (const unsigned char *)text; *at;) {
+		uint32_t character = next_character(&at);
+		if (character < 0x20 || character == 0x7f)
+			fprintf(out, "\\u%04x", character);
+		else if (character == '"' || character == '\\')
+			fprintf(out, "\\%c", (char)character);
+		else
+			put_utf8(out, character);
+	}
 }
 
 char *text_count(int64_t number, char text[static TEXT_BYTES_MAX])

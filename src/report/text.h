@@ -20,6 +20,14 @@
  * `columns_max` columns; longer text ends in an ellipsis. */
 void text_escape(FILE *out, const char *text, size_t columns_max);
 #define TEXT_WHOLE SIZE_MAX
+/* The same characters without markup, for a terminal. */
+void text_plain(FILE *out, const char *text, size_t columns_max);
+/* The same inside a code span of a Markdown table's cell. */
+void text_markdown(FILE *out, const char *text);
+/* Inside a JSON string (RFC 8259); what is not UTF-8 becomes U+FFFD. */
+void text_json(FILE *out, const char *text);
+/* Columns of a fixed-width font that the whole takes. */
+size_t text_columns(const char *text);
 
 /* Each writes into `text` and returns it. */
 char *text_count(int64_t number, char text[static TEXT_BYTES_MAX]);	       /* 1,234,567 */

@@ -14,15 +14,28 @@ static uint32_t add_node(struct tree *tree, uint32_t parent, uint32_t frame)
 	return (uint32_t)tree->count++;
 }
 
-static uint32_t child_of(struct tree *tree, uint32_t parent, uint32_t frame)
+static uint32_t hash_of(uint32_t parent, uint32_t frame)
 {
-	uint32_t hash = hash_finish(hash_word(0, (uint64_t)parent << 32 | frame));
+	return hash_finish(hash_word(0, (uint64_t)parent << 32 | frame));
+}
+
+uint32_t tree_child(const struct tree *tree, uint32_t parent, uint32_t frame)
+{
+	uint32_t hash = hash_of(parent, frame);
 	size_t at = hash;
 	for (uint32_t id; (id = table_next(&tree->table, hash, &at));)
 		if (tree->nodes[id].parent == parent && tree->nodes[id].frame == frame)
 			return id;
+	return 0;
+}
+
+static uint32_t child_of(struct tree *tree, uint32_t parent, uint32_t frame)
+{
+	uint32_t child = tree_child(tree, parent, frame);
+	if (child)
+		return child;
 	uint32_t added = add_node(tree, parent, frame);
-	table_insert(&tree->table, hash, added);
+	table_insert(&tree->table, hash_of(parent, frame), added);
 	return added;
 }
 
@@ -33,6 +46,14 @@ static void add_value(int64_t *sum, int64_t value)
 		*sum = INT64_MAX;
 }
 
+uint32_t tree_label_frame(struct frames *frames, const char *text)
+{
+	struct frame frame = {
+		.name = text && *text ? text : "(none)", .module = "", .file = "", .kind = FRAME_LABEL
+	};
+	return frames_number(frames, &frame);
+}
+
 static void add_sample(struct tree *tree, const struct pprof_sample *sample, int64_t value, const char *label)
 {
 	uint32_t numbers[FRAMES_DEPTH_MAX];
@@ -41,10 +62,7 @@ static void add_sample(struct tree *tree, const struct pprof_sample *sample, int
 	add_value(&tree->nodes[0].total, value);
 	if (label) {
 		const char *text = pprof_label_text(tree->frames->profile, sample, label);
-		struct frame frame = {
-			.name = text && *text ? text : "(none)", .module = "", .file = "", .kind = FRAME_LABEL
-		};
-		node = child_of(tree, 0, frames_number(tree->frames, &frame));
+		node = child_of(tree, 0, tree_label_frame(tree->frames, text));
 		add_value(&tree->nodes[node].total, value);
 	}
 	for (size_t i = 0; i < count; i++) {

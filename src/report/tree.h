@@ -41,6 +41,10 @@ struct tree {
 /* Only values above 0 count. `label` may be NULL. */
 struct tree *tree_create(struct frames *frames, int value_index, const char *label);
 void tree_destroy(struct tree *tree);
+/* The child with this frame; 0: there is none. */
+uint32_t tree_child(const struct tree *tree, uint32_t parent, uint32_t frame);
+/* The number of the frame that stands for a label's value (NULL: it has none) in the lowest row. */
+uint32_t tree_label_frame(struct frames *frames, const char *text);
 /* Drops narrow nodes, merges siblings that are too narrow alone, orders by name. Once. */
 void tree_layout(struct tree *tree, size_t rectangles_max);
 
