@@ -4,22 +4,24 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "cli/compare_command.h"
 #include "cli/doctor.h"
 #include "cli/flags.h"
 #include "cli/record_command.h"
 #include "cli/report_command.h"
 #include "cli/run.h"
+#include "cli/simulate.h"
 
 extern char **environ;
 
-static const char *const commands[] = { "record", "report", "simulate", "doctor", "help", "version" };
+static const char *const commands[] = {
+	"compare", "record", "report", "simulate", "doctor", "help", "version"
+};
 
 static void main_help(void)
 {
@@ -32,36 +34,13 @@ static void main_help(void)
 	     "\n"
 	     "  record     profile any process or command: CPU, off-CPU, heap\n"
 	     "  report     draw a run's report and flame graphs again\n"
+	     "  compare    runs side by side: throughput, CPU, memory, and what is more than noise\n"
 	     "  simulate   a local SIEM API over TLS: signatures checked, deterministic events, faults on "
 	     "demand\n"
 	     "  doctor     what this host can and cannot do, and what to do about it\n"
 	     "  version    the version\n"
 	     "\n"
 	     "akamai-prof COMMAND -help tells more.");
-}
-
-/* The simulator is a process of its own: it links OpenSSL where the collector links BoringSSL. It lies beside
- * this program, or in the libexec folder of an installation. */
-static int simulate(char **argv)
-{
-	char self[PATH_MAX];
-	char path[PATH_MAX + 64];
-	ssize_t bytes = readlink("/proc/self/exe", self, sizeof self - 1);
-	if (bytes < 0)
-		bytes = 0;
-	self[bytes] = 0;
-	char *folder = dirname(self);
-	argv[0] = (char[]){ "akamai-prof simulate" };
-	snprintf(path, sizeof path, "%s/akamai-prof-simulator", folder);
-	execv(path, argv);
-	int error = errno;
-	if (error == ENOENT) {
-		snprintf(path, sizeof path, "%s/../libexec/akamai-prof/akamai-prof-simulator", folder);
-		execv(path, argv);
-		error = errno;
-	}
-	fprintf(stderr, "akamai-prof: cannot start the simulator %s: %s\n", path, strerror(error));
-	return 1;
 }
 
 /* Without arguments it is a run that variables describe, as the Go original was called; or somebody who
@@ -85,6 +64,8 @@ static int main_command(int argc, char **argv)
 		return simulate(argv + 1);
 	if (strcmp(command, "record") == 0)
 		return record_command(argc - 1, argv + 1);
+	if (strcmp(command, "compare") == 0)
+		return compare_command(argc - 1, argv + 1);
 	if (strcmp(command, "report") == 0)
 		return report_command(argc - 1, argv + 1);
 	if (strcmp(command, "doctor") == 0)
