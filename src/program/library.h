@@ -19,28 +19,28 @@
 #include "base/event_fields.h"
 #include "base/span.h"
 
-#define LIBRARY_JSON_DEPTH_MAX 64 /* tables within tables; real events have 3 levels, and Lua's C stack 200  \
-				   */
+#define LIBRARY_JSON_DEPTH_MAX 64 /* real events have 3 levels; C's stack has room for it */
 
 /* The core of the room has these two. */
 
 /* Counts against the instruction budget and raises when it is exhausted. */
-void program_charge(lua_State *L, uint64_t steps);
+void program_charge(lua_State *lua, uint64_t steps);
 /* settings->decode: 0, or -1 when `text` is no JSON or beyond its limits. Does not raise. */
-int program_decode_json(lua_State *L, struct span text, struct event_fields *ret_fields);
+int program_decode_json(lua_State *lua, struct span text, struct event_fields *ret_fields);
 
 /* Sets the globals json, crypto, base64, hex, url and time, replaces functions in the tables string, table
  * and utf8, and takes string.dump, pack, packsize and unpack away. The stock libraries are open already. */
-void program_library_open(lua_State *L);
+void program_library_open(lua_State *lua);
 
 /* Pushes the decoded document. An object's member that comes twice has its last value. */
-void program_push_fields(lua_State *L, const struct event_fields *event);
+void program_push_fields(lua_State *lua, const struct event_fields *event);
 /* Pushes the value at `index` as JSON text. Raises with a sentence that names the member at fault. */
-void program_push_json(lua_State *L, int index);
+void program_push_json(lua_State *lua, int index);
 
 /* The parts of a URL (RFC 3986); base NULL: absent. Spans of the text. */
 struct program_url {
-	struct span scheme, user, host, port, path, query, fragment; /* host: without brackets */
+	struct span scheme, user /* refuse it */, host, port, path, query,
+		fragment; /* host: without brackets */
 	int host_is_ipv6;
 };
 
@@ -51,11 +51,11 @@ const char *program_url_split(struct span text, struct program_url *ret_url);
 unsigned program_url_port(const struct program_url *url);
 /* Pushes the URL that `reference` means in a document at `base` (RFC 3986 section 5.2). NULL, or what is
  * wrong and nothing pushed. */
-const char *program_push_joined_url(lua_State *L, struct span base, struct span reference);
+const char *program_push_joined_url(lua_State *lua, struct span base, struct span reference);
 
 /* Text that grows; its memory is a userdata that sits at `index` of the stack, which is reserved for it. */
 struct library_text {
-	lua_State *L;
+	lua_State *lua;
 	char *base;
 	size_t bytes, capacity;
 	int index;
@@ -63,21 +63,30 @@ struct library_text {
 };
 
 /* Pushes the place of its memory. */
-void library_text_begin(struct library_text *text, lua_State *L);
+void library_text_begin(struct library_text *text, lua_State *lua);
 /* Room for that many bytes behind text->bytes. */
 char *library_text_room(struct library_text *text, size_t bytes);
 void library_text_add(struct library_text *text, const void *data, size_t bytes);
 /* Pushes it as a string; its place stays on the stack. */
 void library_text_push(struct library_text *text);
 
+/* A member's name, of a string that its table holds. */
+struct library_name {
+	const char *base;
+	size_t bytes;
+};
+
+/* By their bytes. */
+void library_sort_names(struct library_name *names, size_t count);
+
 /* Each pushes nothing and sets its globals. */
-void library_json_open(lua_State *L);
-void library_crypto_open(lua_State *L); /* and base64, hex */
-void library_url_open(lua_State *L);
-void library_time_open(lua_State *L);
-void library_string_open(lua_State *L); /* and utf8 */
-void library_table_open(lua_State *L);
+void library_json_open(lua_State *lua);
+void library_crypto_open(lua_State *lua); /* and base64, hex */
+void library_url_open(lua_State *lua);
+void library_time_open(lua_State *lua);
+void library_string_open(lua_State *lua); /* and utf8 */
+void library_table_open(lua_State *lua);
 /* Arrays that json knows as such have this metatable, which has no metamethods: pushes it. */
-void library_push_array_mark(lua_State *L);
+void library_push_array_mark(lua_State *lua);
 
 #endif
