@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * What errors say: "mine.lua:9: message", one line of clean text without secrets.
+ */
+#include "program/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/stage.h"
+
+/* Bytes of the well-formed UTF-8 sequence (RFC 3629) that begins here; 0: none does. */
+static size_t sequence_bytes(const uint8_t *at, size_t bytes)
+{
+	size_t need = *at < 0x80 ? 1 : *at < 0xc2 ? 0 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : *at < 0xf5 ? 4 : 0;
+	if (need > bytes)
+		return 0;
+	for (size_t i = 1; i < need; i++) {
+		if ((at[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	if ((*at == 0xe0 && at[1] < 0xa0) || (*at == 0xed && at[1] > 0x9f) || /* overlong, surrogates */
+	    (*at == 0xf0 && at[1] < 0x90) || (*at == 0xf4 && at[1] > 0x8f))
+		return 0;
+	return need;
+}
+
+/* Bytes of the secret that begins here; 0: none does. */
+static size_t secret_bytes(const struct program *program, const uint8_t *at, size_t bytes)
+{
+	size_t longest = 0;
+	for (size_t i = 0; i < program->settings.variable_count; i++) {
+		const struct program_variable *variable = &program->settings.variables[i];
+		size_t length = variable->secret ? strlen(variable->value) : 0;
+		if (length > longest && length <= bytes && memcmp(at, variable->value, length) == 0)
+			longest = length;
+	}
+	return longest;
+}
+
+void program_clean_text(const struct program *program, struct span text, char *clean, size_t clean_bytes)
+{
+	size_t used = 0;
+	for (size_t i = 0, step; i < text.bytes; i += step) {
+		const uint8_t *at = text.base + i;
+		size_t left = text.bytes - i, put = 1;
+		const void *what = at;
+		if ((step = secret_bytes(program, at, left)) > 0) {
+			what = "***";
+			put = 3;
+		} else if ((step = sequence_bytes(at, left)) == 0) {
+			what = "?";
+			step = 1;
+		} else if (step > 1) {
+			put = step;
+		} else if (*at < 0x20 || *at == 0x7f) {
+			what = " ";
+		}
+		if (used + put > clean_bytes - 1)
+			break;
+		memcpy(clean + used, what, put);
+		used += put;
+	}
+	clean[used] = 0;
+}
+
+int program_line(lua_State *lua)
+{
+	lua_Debug record;
+	for (int level = 0; lua_getstack(lua, level, &record); level++) {
+		lua_getinfo(lua, "Sl", &record);
+		if (record.currentline > 0)
+			return record.currentline;
+	}
+	return 0;
+}
+
+/* Whether the text begins with "mine.lua:9:". */
+static int is_placed(const struct program *program, struct span text)
+{
+	size_t name_bytes = strlen(program->source_name), at = name_bytes + 1;
+	if (text.bytes <= at || memcmp(text.base, program->source_name, name_bytes) != 0 ||
+	    text.base[name_bytes] != ':')
+		return 0;
+	while (at < text.bytes && text.base[at] >= '0' && text.base[at] <= '9')
+		at++;
+	return at > name_bytes + 1 && at < text.bytes && text.base[at] == ':';
+}
+
+static int describe(lua_State *lua)
+{
+	luaL_tolstring(lua, 1, NULL);
+	return 1;
+}
+
+/* Text of the error at the top of the stack of `lua`; lent until the stack of program->state is touched. */
+static struct span error_text(struct program *program, lua_State *lua)
+{
+	lua_State *state = program->state;
+	size_t bytes;
+	if (lua_type(lua, -1) == LUA_TNIL)
+		return span_of_text("an error without a message");
+	if (lua_type(lua, -1) != LUA_TSTRING) {
+		/* It may have a __tostring. */
+		if (!lua_checkstack(lua, 1) || !lua_checkstack(state, 2))
+			return span_of_text("an error that has no text");
+		lua_pushvalue(lua, -1);
+		lua_pushcfunction(state, describe);
+		if (lua != state)
+			lua_xmove(lua, state, 1);
+		else
+			lua_insert(state, -2);
+		program_budget_give(program, program->limits.event_instructions);
+		program->running = state;
+		int status = lua_pcall(state, 1, 1, 0);
+		program->running = NULL;
+		if (status != LUA_OK)
+			return span_of_text("an error that has no text");
+		lua = state;
+	}
+	const char *text = lua_tolstring(lua, -1, &bytes);
+	return span_of(text, bytes);
+}
+
+void program_fail(struct program *program, lua_State *lua, int status)
+{
+	int line = lua == program->state ? program->error_line : program_line(lua), used = 0;
+	if (status == LUA_ERRMEM)
+		line = program->refused_line;
+	struct span text =
+		program->exhausted ? span_of_text(program->exhausted_text) : error_text(program, lua);
+	int unplaced = !program->exhausted && program->unplaced;
+	if (!unplaced && !is_placed(program, text) && line > 0)
+		used = snprintf(program->error, sizeof program->error, "%s:%d: ", program->source_name, line);
+	else if (!unplaced && !is_placed(program, text))
+		used = snprintf(program->error, sizeof program->error, "%s: ", program->source_name);
+	program_clean_text(program, text, program->error + used, sizeof program->error - (size_t)used);
+}
+
+/* A message handler: remembers the line before the stack is unwound, for an error whose text has none. The
+ * program's own functions do not run here: there are no hooks when the error comes from one. */
+static int note_line(lua_State *lua)
+{
+	program_of(lua)->error_line = program_line(lua);
+	return 1;
+}
+
+int program_protect(struct program *program, lua_CFunction function)
+{
+	lua_State *lua = program->state;
+	program->unplaced = program->error_line = program->refused_line = 0;
+	program_budget_give(program, program->opening ? program->limits.instructions
+						      : program->limits.event_instructions);
+	lua_pushcfunction(lua, note_line);
+	lua_pushcfunction(lua, function);
+	program->calling = !program->opening;
+	program->running = lua;
+	stage_interpret(program->settings.interpreter, 0, lua);
+	int status = lua_pcall(lua, 0, 0, 1);
+	stage_interpret(program->settings.interpreter, 0, NULL);
+	program->running = NULL;
+	program->calling = 0;
+	if (status != LUA_OK)
+		program_fail(program, lua, status);
+	lua_settop(lua, 0);
+	return status == LUA_OK ? 0 : -1;
+}
