@@ -78,6 +78,7 @@ struct {
 struct stage_slot {
 	uint32_t stage;
 	uint32_t worker_index;
+	uint64_t interpreters[INTERPRETER_DEPTH_MAX];
 };
 
 struct {
@@ -135,13 +136,17 @@ static __always_inline int is_target(uint32_t tgid)
 	return bpf_map_lookup_elem(&targets, &tgid) != 0;
 }
 
+/* NULL: the thread has none. */
+static __always_inline const struct stage_slot *slot_of(uint32_t tid)
+{
+	uint32_t *index = bpf_map_lookup_elem(&stage_tids, &tid);
+	return index ? bpf_map_lookup_elem(&stage_slots, index) : 0;
+}
+
 /* The stage of a thread, + 1; 0: it has no slot. */
 static __always_inline uint32_t stage_of(uint32_t tid)
 {
-	uint32_t *index = bpf_map_lookup_elem(&stage_tids, &tid);
-	if (!index)
-		return 0;
-	struct stage_slot *slot = bpf_map_lookup_elem(&stage_slots, index);
+	const struct stage_slot *slot = slot_of(tid);
 	return slot ? slot->stage + 1 : 0;
 }
 

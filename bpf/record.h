@@ -16,6 +16,7 @@ enum scratch_use {
 
 struct scratch {
 	struct unwind_walk walk;
+	struct interpreter_walk interpreter;
 	struct record record;
 };
 
@@ -39,7 +40,7 @@ static __always_inline void record_begin(struct record *record, enum record_kind
 	record->weight = record->count = record->address = 0;
 	record->stop = UNWIND_STOP_NO_USER;
 	record->scanned = 0;
-	record->user_frames = record->kernel_frames = 0;
+	record->user_frames = record->kernel_frames = record->interpreter_frames = 0;
 	record->generation = 0;
 	bpf_get_current_comm(record->comm, sizeof record->comm);
 }
@@ -48,8 +49,8 @@ static __always_inline void record_begin(struct record *record, enum record_kind
  */
 static __always_inline int record_emit(struct record *record, int wake)
 {
-	uint32_t frames = (uint32_t)record->user_frames + record->kernel_frames;
-	if (frames > KERNEL_FRAMES_MAX + UNWIND_FRAMES_MAX)
+	uint32_t frames = (uint32_t)record->user_frames + record->kernel_frames + record->interpreter_frames;
+	if (frames > RECORD_FRAMES_MAX)
 		return -1;
 	uint32_t bytes = (uint32_t) __builtin_offsetof(struct record, frames) + frames * 8;
 	if (bpf_ringbuf_output(&records, record, bytes, wake ? BPF_RB_FORCE_WAKEUP : BPF_RB_NO_WAKEUP) == 0)
@@ -76,7 +77,23 @@ static __always_inline void record_user_frames(struct record *record, const stru
 		return;
 	record->user_frames = (uint16_t)frames;
 	record->stop = walk->stop;
-	record->scanned = walk->scanned;
+	record->scanned = (uint16_t)walk->scanned;
+}
+
+/* What the program calls that the current task interprets, behind all other frames. */
+static __always_inline void record_interpreter(struct scratch *scratch, struct record *record)
+{
+	struct interpreter_walk *walk = &scratch->interpreter;
+	record->interpreter_frames = 0;
+	if (!interpreter_begin(walk, record->tid))
+		return;
+	interpreter_walk(walk);
+	uint32_t at = (uint32_t)record->kernel_frames + record->user_frames;
+	uint32_t frames = walk->count;
+	if (at > KERNEL_FRAMES_MAX + UNWIND_FRAMES_MAX || frames > INTERPRETER_FRAMES_MAX)
+		return;
+	if (bpf_probe_read_kernel(&record->frames[at], frames * 8, walk->words) == 0)
+		record->interpreter_frames = (uint16_t)frames;
 }
 
 static __always_inline void record_generation(struct record *record)
@@ -103,9 +120,11 @@ static __always_inline void request_mappings(struct record *record)
 	uint32_t kind = record->kind;
 	uint64_t weight = record->weight;
 	uint16_t user_frames = record->user_frames, kernel_frames = record->kernel_frames;
+	uint16_t interpreter_frames = record->interpreter_frames;
 	record->kind = RECORD_MAPPINGS;
 	record->weight = 0;
-	record->user_frames = record->kernel_frames = 0; /* none are sent: the reader checks the length */
+	/* None are sent: the reader checks the length. */
+	record->user_frames = record->kernel_frames = record->interpreter_frames = 0;
 	if (bpf_ringbuf_output(&records, record, __builtin_offsetof(struct record, frames),
 			       BPF_RB_FORCE_WAKEUP) < 0)
 		count(COUNTER_RING_FULL);
@@ -113,6 +132,7 @@ static __always_inline void request_mappings(struct record *record)
 	record->weight = weight;
 	record->user_frames = user_frames;
 	record->kernel_frames = kernel_frames;
+	record->interpreter_frames = interpreter_frames;
 }
 
 static __always_inline int walk_lacks_mappings(uint32_t stop)
@@ -130,6 +150,7 @@ static __always_inline void record_user_stack(struct scratch *scratch, struct ta
 	unwind_fill_user_registers((struct pt_regs *)bpf_task_pt_regs(task), &scratch->walk);
 	unwind_stack(&scratch->walk, record->tgid);
 	record_user_frames(record, &scratch->walk);
+	record_interpreter(scratch, record);
 	if (walk_lacks_mappings(record->stop))
 		request_mappings(record);
 }

@@ -33,6 +33,8 @@ typedef __s64 int64_t;
 #define UNWIND_SCAN_CHUNK_WORDS 8 /* read at once; a multiple of it is UNWIND_SCAN_WORDS_MAX */
 #define STAGE_SLOTS_MAX 64	  /* one per worker; as many as a collector has streams at most */
 #define COMM_BYTES 16		  /* TASK_COMM_LEN of the kernel */
+#define INTERPRETER_FRAMES_MAX 32 /* calls of a program; of deeper recursion the innermost are kept */
+#define INTERPRETER_DEPTH_MAX 7	  /* coroutines in coroutines: STAGE_INTERPRETERS_MAX of src/base/stage.h */
 
 /* ---- Unwind rows: how to get from a frame to its caller. See src/profiler/rows.h for where they come from.
  * ---- */
@@ -174,6 +176,8 @@ enum record_kind {
 	RECORD_BRK, /* address: the new break */
 };
 
+#define RECORD_FRAMES_MAX (KERNEL_FRAMES_MAX + UNWIND_FRAMES_MAX + INTERPRETER_FRAMES_MAX)
+
 struct record {
 	uint32_t kind; /* enum record_kind */
 	uint32_t tgid;
@@ -184,13 +188,38 @@ struct record {
 	uint64_t count;	  /* samples that this record stands for */
 	uint64_t address; /* RECORD_MAP, _UNMAP, _BRK: where; weight: bytes */
 	uint32_t stop;	  /* enum unwind_stop */
-	uint32_t scanned;
+	uint16_t scanned;
+	uint16_t interpreter_frames;
 	uint16_t user_frames;
 	uint16_t kernel_frames;
 	uint32_t generation; /* of the process's mappings */
 	char comm[COMM_BYTES];
-	uint64_t frames[KERNEL_FRAMES_MAX +
-			UNWIND_FRAMES_MAX]; /* kernel_frames, then user_frames; innermost first */
+	uint64_t frames[RECORD_FRAMES_MAX]; /* kernel_frames, user_frames, interpreter_frames; each of them
+					       innermost first */
+};
+
+/* ---- Interpreter ---- */
+
+/* Where Lua keeps what it is calling; the target says so (src/program/interpreter.h has how it knows). All
+ * are offsets in bytes, but the tags. A call is told by one word: of a function in Lua the place in its code
+ * where it is, of one in C the function's address. */
+struct interpreter_layout {
+	uint32_t is_known;
+	uint32_t state_call;	 /* lua_State: the innermost call */
+	uint32_t call_previous;	 /* CallInfo: of the caller; 0 in the outermost */
+	uint32_t call_function;	 /* CallInfo: where the called value is, a TValue */
+	uint32_t call_position;	 /* CallInfo: in the code, behind the instruction that is executed */
+	uint32_t value_tag;	 /* TValue: one byte, which kind of value it is; the value itself is at 0 */
+	uint32_t closure_native; /* CClosure: the C function */
+	uint32_t tag_lua, tag_native, tag_native_closure;
+};
+
+struct interpreter_walk {
+	uint64_t states[INTERPRETER_DEPTH_MAX + 1]; /* outermost first; the last is 0 */
+	uint64_t call;				    /* at hand; 0: a state's end */
+	uint32_t depth;				    /* states that are left */
+	uint32_t count;
+	uint64_t words[INTERPRETER_FRAMES_MAX];
 };
 
 /* ---- Heap ---- */
@@ -294,6 +323,7 @@ struct profiler_control {
 	uint64_t off_cpu_rate_ns; /* nanoseconds off the CPU that one sample stands for */
 	uint64_t cpu_period_ns;	  /* of a sample by the CPU clock; 0: hardware cycles, run time is asked */
 	uint64_t first_sample_ns; /* run time after which a new thread has its first sample; 0: at any time */
+	struct interpreter_layout interpreter; /* of the one process that has stage slots */
 };
 
 /* Sampling by bytes: tables of draws and weights, as fixed point with 24 and 16 fractional bits. */
@@ -308,7 +338,7 @@ _Static_assert(sizeof(struct unwind_mapping) == 40, "as the programs see it");
 _Static_assert(sizeof(struct unwind_process) == 16, "as the programs see it");
 _Static_assert(sizeof(struct heap_site) == 24, "as the programs see it");
 _Static_assert(sizeof(struct heap_live) == 32, "as the programs see it");
-_Static_assert(sizeof(struct record) == 80 + 8 * (KERNEL_FRAMES_MAX + UNWIND_FRAMES_MAX), "no holes");
+_Static_assert(sizeof(struct record) == 80 + 8 * RECORD_FRAMES_MAX, "no holes");
 #endif
 
 #endif

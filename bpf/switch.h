@@ -6,7 +6,8 @@
  *
  * The stack must be taken when the thread leaves, before anybody knows for how long. A thread that leaves
  * again from the same place (same call, same program counter, stack pointer, frame pointer and return
- * address) has the same stack: it is walked once, and again every WALK_AGAIN times.
+ * address) has the same stack: it is walked once, and again every WALK_AGAIN times; always where a program is
+ * interpreted, whose calls do not show in these.
  */
 #ifndef BPF_SWITCH_H
 #define BPF_SWITCH_H
@@ -61,8 +62,9 @@ static __always_inline void switch_walk(void *context, struct task_struct *task,
 	place_of(registers, &place);
 	const struct unwind_process *process = unwind_process_of(state->record.tgid);
 	uint32_t generation = process ? process->generation : 0;
-	if (state->record.user_frames && state->reused < WALK_AGAIN &&
-	    generation == state->record.generation && place_is(&place, &state->place)) {
+	if (state->record.user_frames && state->reused < WALK_AGAIN && !state->record.interpreter_frames &&
+	    !interpreter_runs((uint32_t)task->pid) && generation == state->record.generation &&
+	    place_is(&place, &state->place)) {
 		state->reused++;
 		return;
 	}
@@ -78,6 +80,7 @@ static __always_inline void switch_walk(void *context, struct task_struct *task,
 	unwind_fill_user_registers(registers, &scratch->walk);
 	unwind_stack(&scratch->walk, record->tgid);
 	record_user_frames(record, &scratch->walk);
+	record_interpreter(scratch, record);
 	if (walk_lacks_mappings(record->stop))
 		request_mappings(record);
 }
@@ -211,7 +214,7 @@ static __always_inline void away_record(struct record *record, struct task_struc
 	long bytes = bpf_get_task_stack(task, record->frames, KERNEL_FRAMES_MAX * 8, 0);
 	uint32_t frames = bytes > 0 ? (uint32_t)bytes / 8 : 0;
 	record->kernel_frames = (uint16_t)frames;
-	record->user_frames = 0;
+	record->user_frames = record->interpreter_frames = 0;
 	record_generation(record);
 	if (!task_has_user(task) || frames > KERNEL_FRAMES_MAX)
 		return;

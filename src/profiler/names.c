@@ -40,6 +40,7 @@ void names_destroy(struct names *names)
 	for (size_t i = 0; i < names->jit_count; i++)
 		jit_names_close(&names->jits[i]);
 	free(names->jits);
+	lua_names_finish(&names->lua);
 	names_texts_finish(&names->texts);
 	free(names->debug_folder);
 	free(names);

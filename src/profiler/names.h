@@ -30,7 +30,8 @@ struct name_line {
 	uint32_t line, start_line; /* 0: unknown */
 };
 
-struct names; /* opaque; texts live until names_destroy() */
+struct interpreter_layout; /* bpf/shared.h */
+struct names;		   /* opaque; texts live until names_destroy() */
 
 struct names *names_create(void);
 /* The same with another folder than /usr/lib/debug for separate debug files. */
@@ -47,6 +48,9 @@ struct names_quality {
 };
 struct names_quality names_quality_of(struct names *names, struct object *object);
 
+/* Where the function at this address begins, by the unwind information; UINT64_MAX: not known. */
+uint64_t names_function_start(struct names *names, struct object *object, uint64_t address);
+
 /* Reads /proc/kallsyms unless it has been read: to be called once before privileges are given up. NULL, or
  * why kernel functions have no names and what to do about it. */
 const char *names_kernel_note(struct names *names);
@@ -62,5 +66,20 @@ void names_hold_jit(struct names *names, pid_t pid);
 void names_read_jit(struct names *names, pid_t pid);
 size_t names_of_jit(struct names *names, pid_t pid, uint64_t address,
 		    struct name_line lines[static NAMES_LINES_MAX]);
+
+/* Lua, see names_lua.c: what the target says of the interpreter in it. 0, or -1 with a sentence: it says why
+ * there is nothing, or makes no sense, and nothing of this text counts. */
+int names_read_lua(struct names *names, const char *text, size_t bytes, char *error, size_t error_bytes);
+/* Not is_known: nothing was said so far. */
+const struct interpreter_layout *names_lua_layout(const struct names *names);
+/* An address in the interpreter's code. */
+uint64_t names_lua_library(const struct names *names);
+/* The line that a place is in, as the kernel's programs see it, behind the instruction that is executed; and
+ * where its instructions begin. 1, or 0: it is in no function. */
+int names_of_lua(struct names *names, uint64_t place, struct name_line *ret_line, uint64_t *ret_address);
+/* What programs call the C function there; NULL when they do not. */
+const char *names_lua_native(const struct names *names, uint64_t address);
+/* From the first instruction of all functions to behind the last. */
+void names_lua_range(const struct names *names, uint64_t *ret_start, uint64_t *ret_end);
 
 #endif

@@ -275,6 +275,13 @@ size_t names_of_object(struct names *names, struct object *object, uint64_t addr
 	return count;
 }
 
+uint64_t names_function_start(struct names *names, struct object *object, uint64_t address)
+{
+	const struct object_names *opened = names_of(names, object);
+	const struct name_range *frame = opened ? name_ranges_find(&opened->frames, address) : NULL;
+	return frame ? frame->start : UINT64_MAX;
+}
+
 struct names_quality names_quality_of(struct names *names, struct object *object)
 {
 	const struct object_names *opened = names_of(names, object);

@@ -2,7 +2,7 @@
  *
  * What the files of `names` share: names.c keeps texts and dispatches, names_object.c opens an object and
  * decides whom to believe, names_dwarf.c, names_symbols.c, names_plt.c and names_go.c are whom, names_debug.c
- * finds separate debug files, names_kernel.c and names_jit.c are for code without a file.
+ * finds separate debug files, names_kernel.c, names_jit.c and names_lua.c are for code without a file.
  */
 #ifndef PROFILER_NAMES_PRIVATE_H
 #define PROFILER_NAMES_PRIVATE_H
@@ -15,6 +15,7 @@
 
 #include "base/span.h"
 #include "base/table.h"
+#include "bpf/shared.h"
 #include "profiler/names.h"
 #include "profiler/names_go.h"
 #include "profiler/names_range.h"
@@ -121,6 +122,35 @@ struct jit_names {
 		ranges; /* value: offset in texts, which counts up in the order they were written */
 };
 
+struct lua_run {      /* instructions of one line */
+	uint32_t end; /* the one behind the last */
+	uint32_t line;
+};
+
+struct lua_function {
+	uint64_t code;
+	uint32_t instructions, line;
+	const char *name, *file;
+	size_t runs_first, run_count;
+};
+
+struct lua_native {
+	uint64_t address;
+	const char *name;
+};
+
+struct lua_names {
+	struct interpreter_layout layout;
+	uint64_t library;
+	struct lua_function *functions; /* owned, as the next two */
+	struct lua_run *runs;
+	struct lua_native *natives;
+	size_t function_count, functions_max, run_count, runs_max, native_count, natives_max;
+	struct name_ranges ranges; /* of places; value: index in functions */
+	int is_sorted;
+	size_t text_bytes; /* read so far */
+};
+
 struct names {
 	char *debug_folder;
 	struct names_texts texts;
@@ -129,6 +159,7 @@ struct names {
 	struct kernel_names kernel;
 	struct jit_names *jits;
 	size_t jit_count;
+	struct lua_names lua;
 };
 
 /* names_text.c */
@@ -189,5 +220,8 @@ void object_names_close(struct object_names *object);
 /* names_kernel.c, names_jit.c */
 void kernel_names_close(struct kernel_names *kernel);
 void jit_names_close(struct jit_names *jit);
+
+/* names_lua.c */
+void lua_names_finish(struct lua_names *lua);
 
 #endif

@@ -20,6 +20,7 @@
 #include "profiler/internal.h"
 
 static_assert(PROFILER_STAGE_SLOTS_MAX == STAGE_SLOTS_MAX, "one slot per worker on both sides");
+static_assert(STAGE_INTERPRETERS_MAX == INTERPRETER_DEPTH_MAX, "the slot is the same on both sides");
 static_assert(sizeof(((struct profiler_summary *)0)->stops) / 8 >= UNWIND_STOP_COUNT, "a counter per reason");
 
 void profiler_say(struct profiler *profiler, const char *format, ...)
@@ -112,6 +113,20 @@ int profiler_stage_assign(struct profiler *profiler, pid_t tid, unsigned slot_in
 	uint32_t key = (uint32_t)tid;
 	CHECK_LT(slot_index, (unsigned)PROFILER_STAGE_SLOTS_MAX);
 	return bpf_map_update_elem(map_fd_of(profiler, "stage_tids"), &key, &slot_index, BPF_ANY);
+}
+
+int profiler_interpreter(struct profiler *profiler, const char *text, size_t bytes,
+			 char error[static PROFILER_ERROR_BYTES_MAX])
+{
+	if (names_read_lua(profiler->names, text, bytes, error, PROFILER_ERROR_BYTES_MAX) < 0)
+		return -1;
+	struct interpreter_layout *shown = &profiler->control->interpreter;
+	if (!shown->is_known) { /* the programs look at the others when this is set */
+		*shown = *names_lua_layout(profiler->names);
+		shown->is_known = 0;
+		__atomic_store_n(&shown->is_known, 1, __ATOMIC_RELEASE);
+	}
+	return 0;
 }
 
 /* Newer kernels show the mappings of every process to CAP_PERFMON, but not the files that are mapped: there

@@ -50,6 +50,12 @@ int profiler_stage_fd(const struct profiler *profiler);
 /* Thread `tid` tells its stage in slot `slot_index`. */
 int profiler_stage_assign(struct profiler *profiler, pid_t tid, unsigned slot_index);
 
+/* What the target says of the interpreter in it (src/profiler/names_lua.c has the grammar), for each program
+ * that it loads: from then on samples of threads with a stage slot have the functions of programs in them.
+ * The text is checked. 0, or -1 with a sentence for a person. */
+int profiler_interpreter(struct profiler *profiler, const char *text, size_t bytes,
+			 char error[static PROFILER_ERROR_BYTES_MAX]);
+
 /* All threads of `pid`, now and later. `starting`: it has not executed its program yet (a child of ours
  * waiting to exec), so allocators are probed in the files it will map. 0, or -1 with a sentence. */
 int profiler_attach(struct profiler *profiler, pid_t pid, int starting,

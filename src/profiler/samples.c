@@ -8,7 +8,7 @@
 
 static size_t frames_of(const struct record *record)
 {
-	return (size_t)record->kernel_frames + record->user_frames;
+	return (size_t)record->kernel_frames + record->user_frames + record->interpreter_frames;
 }
 
 static uint32_t record_hash(const struct record *record)
@@ -24,6 +24,7 @@ static int record_is(const struct record *a, const struct record *b)
 	return a->kind == b->kind && a->tgid == b->tgid && a->tid == b->tid && a->stage == b->stage &&
 	       a->generation == b->generation && a->stop == b->stop && a->scanned == b->scanned &&
 	       a->kernel_frames == b->kernel_frames && a->user_frames == b->user_frames &&
+	       a->interpreter_frames == b->interpreter_frames &&
 	       memcmp(a->comm, b->comm, sizeof a->comm) == 0 &&
 	       memcmp(a->frames, b->frames, 8 * frames_of(a)) == 0;
 }

@@ -28,7 +28,8 @@ void samples_finish(struct samples *samples);
 static inline size_t record_bytes(const struct record *record)
 {
 	return offsetof(struct record, frames) +
-	       sizeof(uint64_t) * ((size_t)record->kernel_frames + record->user_frames);
+	       sizeof(uint64_t) *
+		       ((size_t)record->kernel_frames + record->user_frames + record->interpreter_frames);
 }
 
 #endif

@@ -187,6 +187,38 @@ uint32_t writer_user_location(struct writer *writer, uint32_t tgid, uint32_t gen
 	return writer_location(writer, mapping_id, address, lines, count);
 }
 
+uint32_t writer_lua_location(struct writer *writer, uint64_t place)
+{
+	struct names *names = writer->profiler->names;
+	struct name_line line;
+	uint64_t address, start, limit;
+	if (!names_of_lua(names, place, &line, &address))
+		return unknown_location(writer, place);
+	names_lua_range(names, &start, &limit);
+	uint32_t mapping_id = named_mapping(writer, &writer->lua_mapping_id, "[lua]", start, limit);
+	uint32_t known = pprof_find_location(writer->profile, mapping_id, address);
+	return known ? known : writer_location(writer, mapping_id, address, &line, 1);
+}
+
+uint32_t writer_native_location(struct writer *writer, uint32_t tgid, uint32_t generation, uint64_t address)
+{
+	const struct unwind_mapping *mapping =
+		mapping_sets_find(&writer->profiler->sets, generation, address);
+	const char *name = names_lua_native(writer->profiler->names, address);
+	if (!name || !mapping)
+		return writer_user_location(writer, tgid, generation, address);
+	struct name_line line = { .name = name, .system_name = name, .file = "" };
+	uint32_t mapping_id = writer_mapping(writer, mapping);
+	uint32_t known = pprof_find_location(writer->profile, mapping_id, address);
+	return known ? known : writer_location(writer, mapping_id, address, &line, 1);
+}
+
+uint32_t writer_cut_location(struct writer *writer)
+{
+	struct name_line line = { .name = "[more calls]", .system_name = "[more calls]", .file = "" };
+	return writer_location(writer, 0, 0, &line, 1);
+}
+
 /* The way from the scheduler's tracepoint into our program, which lies on every stack taken there. */
 static int is_own_way(const char *name)
 {
@@ -221,6 +253,8 @@ size_t writer_stack(struct writer *writer, const struct record *record,
 	size_t count = 0;
 	for (size_t i = own_frames(writer, record); i < record->kernel_frames; i++)
 		ids[count++] = kernel_location(writer, record->frames[i] - (i > 0));
+	if (record->interpreter_frames)
+		return count + writer_lua_stack(writer, record, ids + count);
 	const uint64_t *user = record->frames + record->kernel_frames;
 	for (size_t i = 0; i < record->user_frames; i++)
 		ids[count++] =
