@@ -24,6 +24,8 @@
 
 #include <lua.h>
 
+#include "program/program.h"
+
 #define INTERPRETER_MEMORY_BYTES ((size_t)131072) /* of it Lua 5.4.4 needs a fifth to find its places */
 #define INTERPRETER_ERROR_BYTES_MAX 256
 #define INTERPRETER_NAME_BYTES_MAX 120 /* "module.table.field:method" is shown whole */
@@ -79,6 +81,12 @@ int interpreter_next_line(struct interpreter_lines *lines);
  * function. */
 size_t interpreter_symbols(lua_State *state, const struct interpreter_layout *layout, const char *name,
 			   const char *source, size_t source_bytes, char *text, size_t text_bytes);
+
+/* Finds the layout and tells settings->symbols of the chunk whose closure is on top of the stack, or why
+ * there is nothing to tell. `memory` is needed for the call only, INTERPRETER_MEMORY_BYTES and what the table
+ * takes. */
+void interpreter_tell(lua_State *lua, const struct program_settings *settings, struct span source,
+		      void *memory, size_t bytes);
 
 /* interpreter_names.c: functions in the order of their first words. */
 struct interpreter_names {

@@ -177,3 +177,19 @@ size_t interpreter_symbols(lua_State *state, const struct interpreter_layout *la
 	put_functions(&table, main_chunk.proto, 0);
 	return table.used;
 }
+
+void interpreter_tell(lua_State *lua, const struct program_settings *settings, struct span source,
+		      void *memory, size_t bytes)
+{
+	struct interpreter_layout layout;
+	char error[INTERPRETER_ERROR_BYTES_MAX];
+	char text[INTERPRETER_ERROR_BYTES_MAX + 8];
+	if (interpreter_find_layout(&layout, memory, error) < 0) {
+		int used = snprintf(text, sizeof text, "none %s\n", error);
+		settings->symbols(settings->owner, text, (size_t)used);
+		return;
+	}
+	size_t used = interpreter_symbols(lua, &layout, settings->source->name, (const char *)source.base,
+					  source.bytes, memory, bytes);
+	settings->symbols(settings->owner, memory, used);
+}

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/stage.h"
+#include "program/interpreter.h"
 
 size_t program_bytes_needed(void)
 {
@@ -77,6 +78,10 @@ static int run_main_chunk(lua_State *lua)
 	if (luaL_loadbufferx(lua, source->text + mark_bytes, source->bytes - mark_bytes,
 			     lua_tostring(lua, -1), "t"))
 		return lua_error(lua);
+	if (program->settings.symbols) /* nothing has been made yet */
+		interpreter_tell(lua, &program->settings,
+				 span_of(source->text + mark_bytes, source->bytes - mark_bytes),
+				 program->made, PROGRAM_MADE_BYTES_MAX);
 	lua_call(lua, 0, 0);
 	lua_rawgeti(lua, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
 	lua_getmetatable(lua, -1);

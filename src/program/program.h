@@ -82,6 +82,9 @@ struct program_settings {
 	/* `interpreters` of the worker's slot, where an observer outside the process finds who runs (see
 	 * base/stage.h: stage_interpret()); NULL: nobody looks. */
 	uint64_t *interpreter;
+	/* Told once, by program_create(): the names of what such an observer sees (src/profiler/names_lua.c
+	 * has the grammar), for profiler_interpreter(). `text` is lent. NULL: nobody looks. */
+	void (*symbols)(void *owner, const char *text, size_t bytes);
 };
 
 struct program_time {
