@@ -6,13 +6,12 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "diff/control_reference.h"
+#include "diff/control_scene.h"
 #include "test.h"
 
-enum { LINE_BYTES_MAX = 8192, MUTATIONS = 400, GENERATED = 4000 };
+enum { MUTATIONS = 400, GENERATED = 4000 };
 
 static const char *const seeds[] = {
 	"{\"total\":10000,\"offset\":\"71cca;3phZmEdPj6YEqml0rvbdWDZGW3mCiJI\",\"limit\":10000}",
@@ -37,19 +36,6 @@ static const char *const seeds[] = {
 	"[{\"total\":1,\"offset\":\"a\"}]",
 };
 
-static uint64_t next_random(uint64_t *state)
-{
-	*state ^= *state << 13;
-	*state ^= *state >> 7;
-	*state ^= *state << 17;
-	return *state;
-}
-
-static size_t below(uint64_t *state, size_t count)
-{
-	return (size_t)((next_random(state) >> 20) % count);
-}
-
 static void agree(struct control *control, const uint8_t *line, size_t bytes)
 {
 	const char *what = reference_disagrees(control, line, bytes);
@@ -72,43 +58,6 @@ static void shapes_and_their_prefixes(void)
 			agree(control, (const uint8_t *)seeds[i], bytes);
 	}
 	control_destroy(control);
-}
-
-/* Bytes that JSON reacts to, put where they hurt; also cuts and doubled pieces. */
-static size_t mutate(uint8_t *line, size_t bytes, uint64_t *state)
-{
-	static const char spice[] =
-		"{}[]:,\"\\ \t\r\n0123456789.-+eEutfnrl\xc2\x80\xed\xa0\xf4\xff\x01\x7f/aA";
-	for (size_t n = 1 + below(state, 3); n && bytes; n--) {
-		size_t at = below(state, bytes), count = 1 + below(state, 8);
-		switch (below(state, 5)) {
-		case 0:
-			line[at] = (uint8_t)spice[below(state, sizeof spice)]; /* its final NUL included */
-			break;
-		case 1:
-			line[at] ^= (uint8_t)(1u << below(state, 8));
-			break;
-		case 2: /* delete */
-			count = count < bytes - at ? count : bytes - at;
-			memmove(line + at, line + at + count, bytes - at - count);
-			bytes -= count;
-			break;
-		case 3: /* insert */
-			if (bytes == LINE_BYTES_MAX)
-				break;
-			memmove(line + at + 1, line + at, bytes - at);
-			line[at] = (uint8_t)spice[below(state, sizeof spice - 1)];
-			bytes++;
-			break;
-		default: /* double */
-			count = count < bytes - at ? count : bytes - at;
-			if (bytes + count > LINE_BYTES_MAX)
-				break;
-			memmove(line + at + count, line + at, bytes - at);
-			bytes += count;
-		}
-	}
-	return bytes;
 }
 
 static void mutated_lines(void)
@@ -330,50 +279,6 @@ static void nested_lines(void)
 	control_destroy(control);
 }
 
-static void each_implementation(void)
-{
-	struct {
-		const char *name;
-		int runs_here;
-	} implementations[] = {
-		{ "fallback", 1 },
-#if defined(__x86_64__)
-		{ "westmere", __builtin_cpu_supports("sse4.2") && __builtin_cpu_supports("pclmul") },
-		{ "haswell", __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") },
-		{ "icelake", __builtin_cpu_supports("avx512vbmi2") && __builtin_cpu_supports("avx512bw") },
-#endif
-	};
-	char self[4096] = { 0 };
-	GT(readlink("/proc/self/exe", self, sizeof self - 1), 0);
-	for (size_t i = 0; i < sizeof implementations / sizeof *implementations; i++) {
-		if (!implementations[i].runs_here)
-			continue;
-		fflush(stdout);
-		pid_t child = fork();
-		GE(child, 0);
-		if (child == 0) {
-			setenv("SIMDJSON_FORCE_IMPLEMENTATION", implementations[i].name, 1);
-			setenv("CONTROL_DIFF_IMPLEMENTATION", implementations[i].name, 1);
-			dup2(2, 1); /* its TAP is not ours */
-			execl(self, self, "_lines", (char *)NULL);
-			_exit(127);
-		}
-		int status = 0;
-		EQ(waitpid(child, &status, 0), child);
-		printf("# %s: %d\n", implementations[i].name, status);
-		EQ(status, 0);
-	}
-}
-
-/* Runs in the children of each_implementation only. */
-static void forced_implementation_in_lines(void)
-{
-	const char *forced = getenv("CONTROL_DIFF_IMPLEMENTATION");
-	if (!forced)
-		SKIP("no implementation is forced here");
-	EQ_TEXT(control_implementation_name(), forced);
-}
-
 static unsigned agree_on_file(struct control *control, const char *path)
 {
 	FILE *file = fopen(path, "rb");
@@ -396,6 +301,16 @@ static unsigned agree_on_file(struct control *control, const char *path)
 		at += line_bytes + 1;
 	}
 	return lines;
+}
+
+static void each_implementation(void)
+{
+	run_each_implementation("_lines");
+}
+
+static void forced_implementation_in_lines(void)
+{
+	expect_forced_implementation();
 }
 
 static void recorded_responses(void)

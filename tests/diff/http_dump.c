@@ -14,10 +14,11 @@ enum { INPUT_BYTES_MAX = 1 << 20 };
 
 static void print_outcome(const struct outcome *outcome)
 {
-	/* No field needs escaping but these two, which are printable ASCII: hexadecimal is simplest. */
+	/* No field needs escaping but these: hexadecimal is simplest. */
 	const struct span texts[] = { span_of_text(outcome->content_type), span_of_text(outcome->location),
-				      span_of(outcome->body, outcome->body_bytes) };
-	static const char *const names[] = { "content_type", "location", "body" };
+				      span_of(outcome->body, outcome->body_bytes),
+				      span_of(outcome->lines, outcome->lines_bytes) };
+	static const char *const names[] = { "content_type", "location", "body", "lines" };
 	printf("{\"fault\": \"%s\", \"head_done\": %d, \"status\": %d, \"minor\": %d, \"keep_alive\": %d, "
 	       "\"chunked\": %d, \"content_length\": %" PRId64 ", \"date\": %" PRId64
 	       ", \"retry_after\": %" PRId64 ", \"gzip\": %d, \"consumed\": %" PRIu64
@@ -26,7 +27,7 @@ static void print_outcome(const struct outcome *outcome)
 	       outcome->keep_alive, outcome->chunked, outcome->content_length, outcome->date_unix,
 	       outcome->retry_after_seconds, outcome->encoding == HTTP_ENCODING_GZIP, outcome->consumed_bytes,
 	       outcome->offset);
-	for (size_t i = 0; i < 3; i++) {
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
 		printf(", \"%s\": \"", names[i]);
 		for (size_t j = 0; j < texts[i].bytes; j++)
 			printf("%02x", texts[i].base[j]);
