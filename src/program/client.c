@@ -18,7 +18,7 @@ void program_check_execute(lua_State *lua, const char *what)
 	if (!lua_isyieldable(lua))
 		luaL_error(lua,
 			   "%s can only be called from execute itself, not inside a function such as "
-			   "table.sort, string.gsub or a metamethod",
+			   "table.sort or string.gsub",
 			   what);
 }
 

@@ -185,7 +185,8 @@ static int wrapped(lua_State *lua)
 		close_thread(lua, co);
 		lua_xmove(co, lua, 1);
 	}
-	if (status != LUA_ERRMEM && lua_type(lua, -1) == LUA_TSTRING) {
+	/* Lua would add the place of this call to that of the error; one is enough. */
+	if (status != LUA_ERRMEM && lua_type(lua, -1) == LUA_TSTRING && !program_is_placed(lua)) {
 		luaL_where(lua, 1);
 		lua_insert(lua, -2);
 		lua_concat(lua, 2);

@@ -87,9 +87,21 @@ static int is_placed(const struct program *program, struct span text)
 	return at > name_bytes + 1 && at < text.bytes && text.base[at] == ':';
 }
 
+int program_is_placed(lua_State *lua)
+{
+	size_t bytes;
+	const char *text = lua_tolstring(lua, -1, &bytes);
+	return is_placed(program_of(lua), span_of(text, bytes));
+}
+
 static int describe(lua_State *lua)
 {
-	luaL_tolstring(lua, 1, NULL);
+	int type = lua_type(lua, 1);
+	if (type == LUA_TNUMBER || type == LUA_TBOOLEAN ||
+	    luaL_getmetafield(lua, 1, "__tostring") != LUA_TNIL)
+		luaL_tolstring(lua, 1, NULL);
+	else
+		lua_pushfstring(lua, "an error that is a %s: error() takes a text", lua_typename(lua, type));
 	return 1;
 }
 

@@ -128,6 +128,8 @@ void program_check_exhausted(lua_State *lua);
 void program_clean_text(const struct program *program, struct span text, char *clean, size_t clean_bytes);
 /* The line of the innermost function of the program that runs on `lua`; 0: none. */
 int program_line(lua_State *lua);
+/* Whether the text at the top of the stack begins with a line of the program. */
+int program_is_placed(lua_State *lua);
 /* Writes what the error at the top of the stack of `lua` says to program->error. */
 void program_fail(struct program *program, lua_State *lua, int status);
 /* Calls `function` (a C function without arguments) on program->state. 0, or -1 and program->error. */
