@@ -49,9 +49,9 @@ end
 
 -- As Go writes durations, no finer than milliseconds.
 local function duration(seconds)
-	local ms = math.floor(seconds * 1e9) // 1000000 -- by way of nanoseconds: 0.57 * 1000 is less than 570
+	local ms = math.floor(seconds * 1000 + 1e-7) -- because 0.57 * 1000 is a little less than 570
 	if ms < 1000 then
-		return ms .. "ms"
+		return ms > 0 and ms .. "ms" or "0s"
 	end
 	local hours, minutes, rest = ms // 3600000, ms // 60000 % 60, ("%gs"):format(ms % 60000 / 1000)
 	if hours > 0 then
@@ -416,8 +416,8 @@ local function page_answered(answer)
 	local fault, class, context = answer.fault, answer.fault_class, answer.context
 	local has_end = not fault or fault == "PAGE_NO_CONTEXT" or fault == "CONTROL_JSON"
 	if has_end and not context and not answer.looks_like_events and answer.body_bytes > 0 then
-		stop("this is not the SIEM API: status 200, but the body does not begin with '{'. Check the host in the "
-			.. "URL or in .edgerc; a proxy's login page looks like this too.")
+		stop("this is not the SIEM API: status 200, but the body does not begin with '{'. Check the host in "
+			.. "the URL or in .edgerc; a proxy's login page looks like this too.")
 	elseif class == "stop" then
 		stop(answer.fault_text .. ".")
 	elseif class == "retry" then
@@ -573,8 +573,9 @@ local function transport_failed(answer)
 	elseif answer.fault_class == "restart" then
 		ask_smaller(answer, answer.fault_text)
 	else
+		local fault_text = answer.fault_text or "the connection ended before the HTTP response head was complete"
 		ctx.count("network_errors")
-		ask_again(answer, answer.fault_text or "the connection ended too soon", answer.retry_after)
+		ask_again(answer, fault_text, answer.retry_after)
 	end
 end
 

@@ -62,8 +62,7 @@ static struct mirror {
 	int full; /* of plays that begin from now on: the program looks at the events itself */
 
 	enum {
-		MIRROR_OFF,   /* there is nothing to compare with */
-		MIRROR_FRESH, /* execute() has not begun */
+		MIRROR_OFF, /* there is nothing to compare with */
 		MIRROR_LIVE,
 	} state;
 	struct arena arena;
@@ -182,6 +181,15 @@ static struct plan_time mirror_clock(struct plan_time now)
 	return now;
 }
 
+static void mirror_resume(struct plan_time now, const struct program_answer *answer)
+{
+	struct program_time time = { now.monotonic_ns, now.unix_ns, INT64_MAX };
+	mirror.wish.kind = program_resume(mirror.program, time, answer, &mirror.wish);
+	mirror.resumed_at = now;
+	if (mirror.random_error[0])
+		FAIL("random numbers that differ: %s", mirror.random_error);
+}
+
 __attribute__((unused)) static void mirror_begin(struct plan *plan, const struct plan_settings *settings,
 						 struct plan_time now)
 {
@@ -190,8 +198,10 @@ __attribute__((unused)) static void mirror_begin(struct plan *plan, const struct
 	mirror.plan_settings = *settings;
 	plan_begin(plan, settings, mirror_clock(now));
 	plan->settings.random = mirror_plan_random;
-	if (strlen(settings->config_id) > MIRROR_CONFIG_ID_BYTES_MAX)
-		return; /* for the program a URL is too long far earlier */
+	/* For programs a URL is too long earlier, and nothing waits for more than 60 years. */
+	if (strlen(settings->config_id) > MIRROR_CONFIG_ID_BYTES_MAX ||
+	    settings->poll_interval_ns > INT64_MAX / 8)
+		return;
 	mirror_set_variables(settings);
 	mirror.settings = (struct program_settings){
 		.source = &program_akamai,
@@ -210,20 +220,12 @@ __attribute__((unused)) static void mirror_begin(struct plan *plan, const struct
 	if (!mirror.program)
 		FAIL("%s", error);
 	program_begin(mirror.program);
-	mirror.state = MIRROR_FRESH;
+	mirror.state = MIRROR_LIVE;
 	mirror.logged[0] = mirror.said[0] = 0;
 	mirror.notice_seen = mirror.drawn_count = mirror.drawn_taken = 0;
 	mirror.random_error[0] = 0;
 	mirror.plays++;
-}
-
-static void mirror_resume(struct plan_time now, const struct program_answer *answer)
-{
-	struct program_time time = { now.monotonic_ns, now.unix_ns, INT64_MAX };
-	mirror.wish.kind = program_resume(mirror.program, time, answer, &mirror.wish);
-	mirror.resumed_at = now;
-	if (mirror.random_error[0])
-		FAIL("random numbers that differ: %s", mirror.random_error);
+	mirror_resume(mirror_clock(now), NULL);
 }
 
 /* What both said since the last comparison, in whichever order. The plan's buffers are smaller. */
@@ -362,10 +364,7 @@ __attribute__((unused)) static void mirror_next(struct plan *plan, struct plan_t
 		mirror_end();
 		return;
 	}
-	if (mirror.state == MIRROR_FRESH) {
-		mirror.state = MIRROR_LIVE;
-		mirror_resume(now, NULL);
-	} else if (mirror.wish.kind == PROGRAM_WAIT && ret_ask->kind != PLAN_WAIT) {
+	if (mirror.wish.kind == PROGRAM_WAIT && ret_ask->kind != PLAN_WAIT) {
 		LE(mirror.wish.wait_until_ns, now.monotonic_ns + MIRROR_PAUSE_SLACK_NS);
 		mirror_resume(now, NULL);
 	} else if (mirror.wish.kind == PROGRAM_REQUEST &&
