@@ -18,7 +18,7 @@
 
 static lua_Number seconds_of(int64_t ns)
 {
-	return (lua_Number)ns * 1e-9;
+	return (lua_Number)ns / 1e9; /* by a factor of 1e-9, 60 would not be 60 */
 }
 
 static int ctx_now(lua_State *lua)
