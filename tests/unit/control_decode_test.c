@@ -196,6 +196,10 @@ static void numbers_too_large(void)
 	refuses(text, 0);
 	memcpy(text + 1000, "1e-900", 7);
 	number_is(text, 0.0);
+	memset(text, '0', sizeof text);
+	memcpy(text, "1.", 2);
+	memcpy(text + 600, "1e400", 6); /* zeros behind the point are not all that counts */
+	refuses(text, 0);
 	memset(text, '9', 400);
 	text[400] = 0;
 	refuses(text, 0);
@@ -342,6 +346,9 @@ static const struct {
 		     { "[] ,", 3 },
 		     { "{} x", 3 },
 		     { "nul", 0 },
+		     { "nulL", 0 },
+		     { "tree", 0 },
+		     { "folse", 0 },
 		     { "nulll", 0 },
 		     { "TRUE", 0 },
 		     { "tru e", 0 },
