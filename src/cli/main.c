@@ -11,6 +11,7 @@
 
 #include "cli/compare_command.h"
 #include "cli/doctor.h"
+#include "cli/experiment_command.h"
 #include "cli/flags.h"
 #include "cli/record_command.h"
 #include "cli/report_command.h"
@@ -20,7 +21,7 @@
 extern char **environ;
 
 static const char *const commands[] = {
-	"compare", "record", "report", "simulate", "doctor", "help", "version"
+	"compare", "experiment", "record", "report", "simulate", "doctor", "help", "version"
 };
 
 static void main_help(void)
@@ -35,6 +36,7 @@ static void main_help(void)
 	     "  record     profile any process or command: CPU, off-CPU, heap\n"
 	     "  report     draw a run's report and flame graphs again\n"
 	     "  compare    runs side by side: throughput, CPU, memory, and what is more than noise\n"
+	     "  experiment interpreted and direct, full and reduced parsing, side by side, measured here\n"
 	     "  simulate   a local SIEM API over TLS: signatures checked, deterministic events, faults on "
 	     "demand\n"
 	     "  doctor     what this host can and cannot do, and what to do about it\n"
@@ -64,6 +66,8 @@ static int main_command(int argc, char **argv)
 		return simulate(argv + 1);
 	if (strcmp(command, "record") == 0)
 		return record_command(argc - 1, argv + 1);
+	if (strcmp(command, "experiment") == 0)
+		return experiment_command(argc - 1, argv + 1);
 	if (strcmp(command, "compare") == 0)
 		return compare_command(argc - 1, argv + 1);
 	if (strcmp(command, "report") == 0)
