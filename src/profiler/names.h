@@ -67,7 +67,7 @@ void names_read_jit(struct names *names, pid_t pid);
 size_t names_of_jit(struct names *names, pid_t pid, uint64_t address,
 		    struct name_line lines[static NAMES_LINES_MAX]);
 
-/* Lua, see names_lua.c: what the target says of the interpreter in it. 0, or -1 with a sentence: it says why
+/* Lua, see names_lua.c: what the target says of the interpreter in it; a NUL is behind it. 0, or -1 with a sentence: it says why
  * there is nothing, or makes no sense, and nothing of this text counts. */
 int names_read_lua(struct names *names, const char *text, size_t bytes, char *error, size_t error_bytes);
 /* Not is_known: nothing was said so far. */

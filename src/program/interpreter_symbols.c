@@ -43,6 +43,15 @@ __attribute__((format(printf, 2, 3))) static void put(struct table *table, const
 	}
 }
 
+/* What began there has not found room. */
+static void forget_if_full(struct table *table, size_t begin)
+{
+	if (!table->full)
+		return;
+	table->used = begin;
+	table->text[begin] = 0;
+}
+
 /* Nothing in a name may end a line. */
 static void put_name(struct table *table, const char *name)
 {
@@ -90,10 +99,7 @@ static void put_function(struct table *table, const struct interpreter_function 
 	    function->line);
 	put_name(table, name.name);
 	put_lines(table, function);
-	if (!table->full)
-		return;
-	table->used = begin;
-	table->text[begin] = 0;
+	forget_if_full(table, begin);
 }
 
 static void put_functions(struct table *table, uint64_t proto, int depth)
@@ -119,8 +125,7 @@ static void put_native(struct table *table, lua_State *state, const char *prefix
 		table->natives++;
 		put(table, "native %" PRIx64, (uint64_t)(uintptr_t)lua_tocfunction(state, -1));
 		put_name(table, name);
-		if (table->full)
-			table->used = begin;
+		forget_if_full(table, begin);
 	} else if (lua_istable(state, -1) && depth < NATIVE_DEPTH_MAX && strcmp(name, "_G") != 0) {
 		size_t used = strlen(name);
 		if (used + 2 > sizeof name)
@@ -165,6 +170,7 @@ size_t interpreter_symbols(lua_State *state, const struct interpreter_layout *la
 	put(&table, "library %" PRIx64 "\n", (uint64_t)(uintptr_t)lua_newstate);
 	put(&table, "file");
 	put_name(&table, name);
+	forget_if_full(&table, 0);
 	if (table.full)
 		return 0;
 	/* The first variable around a chunk is the table of its globals. */
