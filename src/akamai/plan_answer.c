@@ -163,6 +163,7 @@ static int commit(struct plan *plan, struct plan_time now, const struct plan_ans
 		page_times(plan, now, answer);
 		plan->resume = PLAN_RESUME_POSITION;
 		memcpy(plan->offset, context->offset, context->offset_bytes + 1);
+		plan->caught_up = context->total <= (plan->asked_limit - 1) / 10; /* less than a tenth */
 	} else {
 		plan->last_success_ns =
 			now.monotonic_ns; /* the offset is fresh, the lines are not ours yet */
@@ -179,7 +180,6 @@ static int commit(struct plan *plan, struct plan_time now, const struct plan_ans
 	plan->window = PLAN_WINDOW_NONE;
 	plan->window_gap_seconds = 0; /* it stays counted */
 	plan->range_corrected = 0;
-	plan->caught_up = context->total <= (plan->asked_limit - 1) / 10; /* less than a tenth of the limit */
 	go_on(plan, now, context->total, window_stale);
 	return 1;
 }

@@ -388,6 +388,7 @@ local function commit(answer)
 		note_page_time(answer)
 		plan.resume = "position"
 		plan.cursor = context.offset
+		plan.caught_up = context.total <= (asked_limit - 1) // 10
 	end
 	plan.last_success_monotonic = ctx.monotonic()
 	local may_be_more = is_searching or is_window_stale()
@@ -400,8 +401,7 @@ local function commit(answer)
 	end
 	note_stuck_offset(context)
 	plan.offset, plan.by_time, plan.range_corrected = context.offset, false, false
-	plan.window.gap, plan.window.is_start = 0, false -- the gap stays counted
-	plan.caught_up = context.total <= (asked_limit - 1) // 10
+	plan.window.gap = 0 -- it stays counted
 	ctx.state.cursor, ctx.state.newest_event = plan.cursor, plan.newest_committed
 	client:commit(plan.cursor)
 	go_on(context.total, may_be_more)

@@ -101,7 +101,7 @@ static int64_t make_date(void)
 {
 	static const int64_t dates[] = { -1, 0, 1, INT64_C(8000000000), INT64_C(8000000001), INT64_MAX };
 	int64_t now_unix = play.now.unix_ns / NS_PER_SECOND;
-	if (chance(5))
+	if (chance(12))
 		return PICK(dates);
 	return now_unix + (chance(50) ? (int64_t)draw(7) - 3 : (int64_t)draw(100000) - 50000);
 }
@@ -261,6 +261,22 @@ static int64_t make_delay_ns(void)
 	return chance(80) ? (int64_t)draw(3) * NS_PER_SECOND : PICK(all_ns);
 }
 
+/* Past a pause; sometimes to where a window or an offset is just about too old. */
+static void pass_pause(void)
+{
+	const struct plan *plan = &play.plan;
+	pass_ns(play.ask.wait_until_ns - play.now.monotonic_ns);
+	if (!chance(plan->by_time ? 15 : 3))
+		return;
+	int64_t edge_ns = (plan->window_from_unix + PLAN_HISTORY_SECONDS) * NS_PER_SECOND - plan->skew_ns;
+	int64_t left_ns = edge_ns - play.now.unix_ns;
+	if (!plan->by_time)
+		left_ns = plan->last_success_ns + plan->settings.offset_ttl_ns - play.now.monotonic_ns;
+	left_ns += ((int64_t)draw(5) - 2) * (NS_PER_SECOND / 2) - (chance(30) ? 60 * NS_PER_SECOND : 0);
+	if (left_ns > 0 && left_ns < 13 * 3600 * NS_PER_SECOND)
+		pass_ns(left_ns);
+}
+
 static void tell(const struct plan_answer *answer)
 {
 	if (!play.loud)
@@ -289,7 +305,7 @@ static void play_seed(uint64_t seed)
 		if (play.ask.kind == PLAN_END)
 			break;
 		if (play.ask.kind == PLAN_WAIT) {
-			pass_ns(play.ask.wait_until_ns - play.now.monotonic_ns);
+			pass_pause();
 			continue;
 		}
 		pass_ns(make_delay_ns());

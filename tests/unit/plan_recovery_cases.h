@@ -116,6 +116,29 @@ static void a_recovery_without_event_times(void)
 	HAS_TEXT(ask.target, "from=1699996400&"); /* where the plan began */
 }
 
+/* A small page of a search says nothing about the time of the last page that was handed on. */
+static void a_small_page_of_a_search_does_not_tell_what_was_read(void)
+{
+	defaults();
+	begin();
+	request();
+	good(1000, "a"); /* not small: there may be hours of events behind it */
+	request();
+	pass(HOUR * NS_PER_SECOND);
+	refuse(416, "Expired offset", "");
+	request();
+	HAS_TEXT(ask.target, "from=1699996400&"); /* where the plan began */
+	struct plan_answer page = good_page(1, "s;1");
+	page.skip = PLAN_SKIP_OPEN;
+	answer(page);
+	EQ(committed, 1);
+	request();
+	refuse(416, "Expired offset", "");
+	request_after(NS_PER_SECOND);
+	HAS_TEXT(ask.target, "from=1699996400&");
+	EQ(ask.resume, PLAN_RESUME_SEARCH);
+}
+
 /* A given cursor's place in the history is not known, nor are event times: all there is is searched. */
 static void a_recovery_that_knows_nothing(void)
 {
