@@ -5,6 +5,7 @@
  * bounded, checked, and never more than a text or a number.
  *
  *	supervisor   GO (stage memory)  or QUIT
+ *	collector    SYMBOLS for each program (see profiler_interpreter()), when there is stage memory
  *	collector    DOCUMENT ... (run.json as it stands, now and then), FINISHED (all events are out)
  *	supervisor   PROFILE (JSON), PARAGRAPH (for a person)
  *	collector    STATE ... (of stream NUMBER, as JSON), DOCUMENT (the last one)
@@ -28,6 +29,7 @@ enum link_kind {
 	LINK_PARAGRAPH,
 	LINK_WRITTEN,
 	LINK_STATE,
+	LINK_SYMBOLS,
 	LINK_KIND_COUNT,
 };
 

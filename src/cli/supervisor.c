@@ -40,6 +40,7 @@ struct supervisor {
 	int snapshots[PROFILER_SNAPSHOTS_MAX]; /* their indices: middle, end; -1: not taken */
 	int finished;			       /* the collector said that all is out */
 	int profile_failed;
+	int symbols_failed; /* functions of programs have no names, and a person has been told */
 	char *profile_text;
 	char *document; /* the last that came, so that a killed collector leaves a run.json */
 	int documented; /* the last one is written */
@@ -208,6 +209,19 @@ static void supervisor_state(struct supervisor *supervisor, const struct link_me
 	supervisor->state_failed = 1;
 }
 
+/* What the functions of programs are called. */
+static void supervisor_symbols(struct supervisor *supervisor, const struct link_message *message)
+{
+	char error[PROFILER_ERROR_BYTES_MAX];
+	struct profile *profile = &supervisor->profile;
+	if (!profile->profiler || supervisor->symbols_failed || supervisor->finished)
+		return;
+	if (profiler_interpreter(profile->profiler, message->text, message->bytes, error) == 0)
+		return;
+	supervisor->symbols_failed = 1; /* said once is enough: it is the same for every stream */
+	profile_notice(profile, error);
+}
+
 /* Takes what the collector says. */
 static void supervisor_listen(struct supervisor *supervisor)
 {
@@ -218,6 +232,8 @@ static void supervisor_listen(struct supervisor *supervisor)
 			close(message.passed_fd); /* nothing of the kind is asked for */
 		if (message.kind == LINK_DOCUMENT)
 			supervisor_document(supervisor, &message);
+		else if (message.kind == LINK_SYMBOLS)
+			supervisor_symbols(supervisor, &message);
 		else if (message.kind == LINK_FINISHED)
 			supervisor_finished(supervisor);
 		else if (message.kind == LINK_STATE)
