@@ -19,9 +19,6 @@ enum {
 	HOOK_INSTRUCTIONS = 1000,   /* ten microseconds: each costs a quarter of one, mostly for the clock */
 	CLOCK_INSTRUCTIONS = 10000, /* charged ones: how often the clock is looked at for them */
 	COPY_BYTES = 64,	    /* copied in the time of an instruction, page faults included */
-	/* Each refusal costs a full collection, up to a fifth of a second with all memory in use. Two for
-	 * each failure, because Lua collects and asks again. */
-	REFUSALS_MAX = 32,
 	/* Functions of C that look at a whole text take 15 ms at most for one of this size. */
 	TEXT_BYTES_MAX = 16 << 20,
 };
@@ -43,7 +40,6 @@ void program_budget_give(struct program *program, int64_t instructions)
 	program->instructions_left = program->instructions_given = instructions;
 	program->instructions_charged = 0;
 	program->cpu_started_ns = 0;
-	program->refusals = 0;
 	if (program->hurried && !program->exhausted) {
 		program->hurried = 0;
 		watch(program->state, HOOK_INSTRUCTIONS);
@@ -99,8 +95,6 @@ static void check(lua_State *lua, struct program *program)
 	char what[160];
 	const char *until = program->calling ? "for one call of a callback" : "without waiting";
 	program_check_exhausted(lua);
-	if (program->refusals > REFUSALS_MAX)
-		program_exhaust(lua, "the program runs out of memory over and over");
 	if (program->instructions_left < 0) {
 		snprintf(what, sizeof what, "the program is stopped: it used %" PRId64 " instructions %s",
 			 program->instructions_given, until);
@@ -122,6 +116,10 @@ static void hook(lua_State *lua, lua_Debug *record)
 	struct program *program = program_of(lua);
 	(void)record;
 	program->instructions_left -= lua_gethookcount(lua);
+	if (program->hurried && !program->exhausted) {
+		program->hurried = 0;
+		watch(lua, HOOK_INSTRUCTIONS);
+	}
 	check(lua, program);
 }
 
@@ -147,8 +145,10 @@ static void hurry(struct program *program)
 static void *refuse(struct program *program)
 {
 	program->refused_line = program->running ? program_line(program->running) : 0;
-	if (++program->refusals > REFUSALS_MAX)
-		hurry(program);
+	/* Lua collects all garbage and asks again, which takes up to a fifth of a second: a look at the clock
+	 * soon, so that a program that lives at the ceiling is found out. */
+	program->instructions_left -= HOOK_INSTRUCTIONS;
+	hurry(program);
 	return NULL;
 }
 

@@ -72,7 +72,6 @@ struct program {
 	int64_t instructions_given;
 	int64_t instructions_charged; /* since the clock was looked at */
 	int64_t cpu_started_ns;	      /* 0: not looked at the clock yet */
-	int refusals;		      /* of memory */
 	int refused_line;	      /* where it was refused last; 0: not in a Lua function */
 	int hurried;		      /* the hook comes at the next instruction */
 	int exhausted;
