@@ -96,17 +96,23 @@ static int is_go(const struct pprof *profile)
 enum { PACKAGE_BYTES_MAX = 200 };
 
 /* Go keeps every package in one object, and says it in the name: "compress/flate.(*decompressor).moreBits",
- * "slices.Sort[go.shape.int]". */
-static const char *go_package(const char *name, char package[static PACKAGE_BYTES_MAX])
+ * "slices.Sort[go.shape.int]"; of functions in assembler only the file does: "/go/src/internal/bytealg/x.s".
+ */
+static const char *go_package(const struct frame *frame, char package[static PACKAGE_BYTES_MAX])
 {
-	size_t end = strcspn(name, "[(");
-	size_t from = end;
-	while (from > 0 && name[from - 1] != '/')
+	const char *text = frame->name, *source = strstr(frame->file, "/src/");
+	size_t end = strcspn(text, "[("), from = end;
+	while (from > 0 && text[from - 1] != '/')
 		from--;
-	const char *dot = memchr(name + from, '.', end - from);
-	size_t bytes = dot ? (size_t)(dot - name) : 0;
+	const char *dot = memchr(text + from, '.', end - from);
+	size_t bytes = dot ? (size_t)(dot - text) : 0;
+	if (!dot) {
+		text = source ? source + strlen("/src/") : frame->file;
+		const char *slash = strrchr(text, '/');
+		bytes = slash ? (size_t)(slash - text) : 0;
+	}
 	snprintf(package, PACKAGE_BYTES_MAX, "%.*s",
-		 (int)(bytes < PACKAGE_BYTES_MAX ? bytes : PACKAGE_BYTES_MAX - 1), name);
+		 (int)(bytes < PACKAGE_BYTES_MAX ? bytes : PACKAGE_BYTES_MAX - 1), text);
 	return package;
 }
 
@@ -116,7 +122,7 @@ static const char *package_of(const struct filling *filling, const struct frame 
 	if (frame->kind == FRAME_KERNEL)
 		return "[kernel]";
 	if (filling->is_go && !strcmp(frame->module, main_module(filling->frames->profile)) &&
-	    *go_package(frame->name, package))
+	    *go_package(frame, package))
 		return package;
 	return *frame->module ? frame->module : "[unknown]";
 }

@@ -29,11 +29,18 @@ static void plain_blanks(char *text)
 	*to = 0;
 }
 
+/* Beyond that a number is written with the letter of its size: hostile ones would not fit. */
+static const double whole_max = 1e12;
+/* And there are no letters for more. */
+static const double units_max = 1e18;
+
 /* Three digits that count; below a thousandth it is only said that there is something. */
 static void number(double figure, const char *unit, char text[static GRID_FIGURE_BYTES_MAX])
 {
 	double size = fabs(figure);
-	if (figure > 0 && size < 0.0005)
+	if (size >= whole_max)
+		snprintf(text_short(figure, text) + strlen(text), 8, "%s", unit);
+	else if (figure > 0 && size < 0.0005)
 		snprintf(text, GRID_FIGURE_BYTES_MAX, "<0.001%s", unit);
 	else
 		snprintf(text, GRID_FIGURE_BYTES_MAX, "%.*f%s",
@@ -50,10 +57,14 @@ char *grid_figure(double figure, unsigned unit, char text[static GRID_FIGURE_BYT
 	text[0] = 0;
 	if (isnan(figure))
 		return text;
+	if (fabs(figure) >= units_max) {
+		snprintf(text, GRID_FIGURE_BYTES_MAX, "%.3g", figure);
+		return text;
+	}
 	switch ((enum compare_unit)unit) {
 	case UNIT_COUNT:
 	case UNIT_PER_SECOND:
-		if (fabs(figure) < 9e15)
+		if (fabs(figure) < whole_max)
 			text_count((int64_t)floor(figure + 0.5), text);
 		else
 			text_short(figure, text);
@@ -216,23 +227,25 @@ const struct compare_row *compare_scalar(const struct compare *compare, unsigned
 	return NULL;
 }
 
-struct grid *grid_of_sides(const struct compare *compare)
+struct grid *grid_of_sides(const struct compare *compare, enum grid_detail detail)
 {
 	static const char *const heads[] = { "run", "runner", "parse", "streams", "runs" };
 	static const struct {
 		uint8_t table;
 		const char *key, *head;
-		int has_change;
+		uint8_t shown_from, change_from; /* enum grid_detail */
 	} figures[] = {
-		{ TABLE_THROUGHPUT, "events_per_second", "events/s", 1 },
-		{ TABLE_THROUGHPUT, "cpu_seconds_per_million_events", "CPU-s/M", 1 },
-		{ TABLE_MEMORY, "rss_bytes_max", "peak RSS", 1 },
+		{ TABLE_THROUGHPUT, "events_per_second", "events/s", GRID_SHORT, GRID_WHOLE },
+		{ TABLE_THROUGHPUT, "cpu_seconds_per_million_events", "CPU-s/M", GRID_SHORT, GRID_SHORT },
+		{ TABLE_MEMORY, "rss_bytes_max", "peak RSS", GRID_MEDIUM, GRID_WHOLE },
 	};
 	enum { HEAD_COUNT = sizeof heads / sizeof *heads, FIGURES = sizeof figures / sizeof *figures };
 	struct grid *grid = grid_create(compare->side_count + 1, HEAD_COUNT + 2 * FIGURES);
 	char text[GRID_FIGURE_BYTES_MAX];
 	grid->title = "Runs";
-	grid->note = "CPU-s/M: CPU-seconds per million events. The first side is the baseline.";
+	grid->note = compare_scalar(compare, TABLE_THROUGHPUT, "cpu_seconds_per_million_events")
+			     ? "CPU-s/M: CPU-seconds per million events. The first side is the baseline."
+			     : "The first side is the baseline.";
 	grid->shrinks = 1;
 	for (size_t i = 0; i < HEAD_COUNT; i++)
 		put(grid, 0, i, heads[i])->is_left = i < 3;
@@ -240,6 +253,7 @@ struct grid *grid_of_sides(const struct compare *compare)
 		const struct compare_side *side = &compare->sides[i];
 		const struct compare_run *run = &side->runs[0];
 		put_word(grid, i + 1, 0, side->label);
+		grid->cells[(i + 1) * grid->columns].is_label = 1;
 		put_word(grid, i + 1, 1, side->is_file ? "pprof file" : compare_runner(run));
 		put_word(grid, i + 1, 2, compare_configured(run, "parse"));
 		if (run->record->stream_count)
@@ -251,8 +265,10 @@ struct grid *grid_of_sides(const struct compare *compare)
 		size_t column = HEAD_COUNT + 2 * f;
 		put(grid, 0, column, figures[f].head);
 		for (size_t i = 0; row && i < compare->side_count; i++) {
-			put(grid, i + 1, column, grid_figure(row->cells[i].median, row->unit, text));
-			put_change(grid, i + 1, column + 1, row, &row->cells[i]);
+			if (detail >= figures[f].shown_from)
+				put(grid, i + 1, column, grid_figure(row->cells[i].median, row->unit, text));
+			if (detail >= figures[f].change_from)
+				put_change(grid, i + 1, column + 1, row, &row->cells[i]);
 		}
 	}
 	drop_empty_columns(grid);
@@ -275,7 +291,8 @@ struct grid *grid_of_table(const struct compare *compare, const struct compare_t
 	put(grid, 0, 0, "")->is_left = 1;
 	for (size_t i = 0; i <= count; i++) {
 		size_t side = i ? first + i - 1 : 0, column = NAME_COLUMNS + i * SIDE_COLUMNS;
-		put(grid, 0, column, compare->sides[side].label)->is_code = 1;
+		struct grid_cell *head = put(grid, 0, column, compare->sides[side].label);
+		head->is_code = head->is_label = 1;
 		for (size_t r = 0; r < rows; r++) {
 			const struct compare_row *row = &table->rows[r];
 			const struct compare_cell *cell = &row->cells[side];

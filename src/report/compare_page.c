@@ -201,8 +201,8 @@ static void open_figure(const char *label, const char *before, FILE *out)
 
 static void write_flames(const struct compare *compare, unsigned kind, FILE *out)
 {
-	fprintf(out, "<h3 class=\"pictures\">%s</h3>\n<div class=\"two flames\">\n",
-		compare_picture_title(kind));
+	fprintf(out, "<h3 class=\"pictures\">%s</h3>\n<div class=\"two flames%s\">\n",
+		compare_picture_title(kind), kind == PICTURE_CPU ? "" : " hanging");
 	for (size_t i = 0; i < compare->side_count; i++) {
 		if (!compare_has_picture(&compare->sides[i], kind))
 			continue;
@@ -277,7 +277,7 @@ static void write_notices(const struct compare *compare, FILE *out)
 int compare_write_page(const struct compare *compare, FILE *out)
 {
 	write_head(compare, out);
-	struct grid *grid = grid_of_sides(compare);
+	struct grid *grid = grid_of_sides(compare, GRID_WHOLE);
 	fputs("<section id=\"summary\">\n<h2>Summary</h2>\n", out);
 	write_bars(compare, out);
 	write_grid(grid, out);

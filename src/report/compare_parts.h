@@ -145,7 +145,8 @@ enum grid_tone { TONE_NONE, TONE_GOOD, TONE_BAD, TONE_DIM };
 struct grid_cell {
 	char *text; /* may be hostile; NULL: empty */
 	uint8_t tone, is_left;
-	uint8_t is_code; /* a name that somebody else chose */
+	uint8_t is_code;  /* a name that somebody else chose */
+	uint8_t is_label; /* of a side: where it is cut, its end stays, which tells it from others */
 };
 
 struct grid {
@@ -156,7 +157,9 @@ struct grid {
 	size_t shrinks; /* columns whose texts may be cut, counted from the left */
 };
 
-struct grid *grid_of_sides(const struct compare *compare);
+/* How much of the sides' table there is room for. */
+enum grid_detail { GRID_SHORT, GRID_MEDIUM, GRID_WHOLE };
+struct grid *grid_of_sides(const struct compare *compare, enum grid_detail detail);
 /* The baseline and the sides from `first` on, at most `count`. */
 struct grid *grid_of_table(const struct compare *compare, const struct compare_table *table, size_t first,
 			   size_t count);

@@ -266,10 +266,11 @@ static int is_taken(const struct compare *compare, const char *label, size_t exc
 	return 0;
 }
 
+/* Equal paths cannot be told apart by their ends. */
 static int same_end(char *const *paths, size_t count, size_t index, unsigned parts)
 {
 	for (size_t i = 0; i < count; i++)
-		if (i != index && paths[i] &&
+		if (paths[i] && strcmp(paths[i], paths[index]) != 0 &&
 		    !strcmp(last_parts(paths[i], parts), last_parts(paths[index], parts)))
 			return 1;
 	return 0;

@@ -12,8 +12,9 @@ enum {
 	WIDTH = 100,
 	INDENT = 2,
 	GAP = 2,
-	NAME_COLUMNS_MIN = 24, /* less of a function's name says nothing */
-	HEAD_COLUMNS_MAX = 20, /* a long label does not make its column of figures wide */
+	NAME_COLUMNS_MIN = 24,	/* less of a function's name says nothing */
+	NAME_COLUMNS_LEAST = 4, /* where even one side does not fit beside the baseline */
+	HEAD_COLUMNS_MAX = 20,	/* a long label does not make its column of figures wide */
 };
 
 static const char *const tone_starts[] = {
@@ -49,13 +50,25 @@ static int place(const struct grid *grid, size_t *widths)
 	least = widths[0] < NAME_COLUMNS_MIN ? widths[0] : NAME_COLUMNS_MIN;
 	size_t more = sum - WIDTH;
 	int fits = widths[0] >= least + more;
-	widths[0] = fits ? widths[0] - more : least;
+	widths[0] = widths[0] > more + NAME_COLUMNS_LEAST ? widths[0] - more : NAME_COLUMNS_LEAST;
 	return fits;
 }
 
 static void blanks(FILE *out, size_t count)
 {
 	fprintf(out, "%*s", (int)count, "");
+}
+
+/* The end of a text that is too long. */
+static void write_end(const char *text, size_t columns_max, FILE *out)
+{
+	const char *at = text;
+	if (text_columns(text) > columns_max) {
+		while (*at && (text_columns(at) >= columns_max || ((unsigned char)*at & 0xc0) == 0x80))
+			at++;
+		fputs("\u2026", out);
+	}
+	text_plain(out, at, TEXT_WHOLE);
 }
 
 /* `owed`: blanks that only what follows needs. Returns what is owed after the cell. */
@@ -78,7 +91,10 @@ static size_t write_cell(const struct grid_cell *cell, size_t width, size_t owed
 	int is_toned = colour && cell->tone != TONE_NONE;
 	blanks(out, owed + before);
 	fputs(is_toned ? tone_starts[cell->tone] : "", out);
-	text_plain(out, words, width);
+	if (cell->is_label)
+		write_end(words, width, out);
+	else
+		text_plain(out, words, width);
 	fputs(is_toned ? tone_end : "", out);
 	return width - before - columns + trailing + GAP;
 }
@@ -116,14 +132,15 @@ static void write_words(FILE *out, const char *text, size_t indent)
 	fputc('\n', out);
 }
 
-static void write_grid(const struct grid *grid, const size_t *widths, int colour, FILE *out)
+static void write_grid(const struct grid *grid, const size_t *widths, int colour, int is_more, FILE *out)
 {
-	fprintf(out, "\n%s%s%s\n", colour ? heading_start : "", grid->title, colour ? tone_end : "");
-	if (*grid->note)
+	fprintf(out, "\n%s%s%s%s\n", colour ? heading_start : "", grid->title, is_more ? ", continued" : "",
+		colour ? tone_end : "");
+	if (*grid->note && !is_more)
 		write_words(out, grid->note, INDENT);
 	for (size_t row = 0; row < grid->rows; row++)
 		write_row(grid, row, widths, colour, out);
-	if (grid->hidden)
+	if (grid->hidden && !is_more)
 		fprintf(out, "  (%zu more; -top shows them)\n", grid->hidden);
 }
 
@@ -137,7 +154,7 @@ static void write_table(const struct compare *compare, const struct compare_tabl
 			size_t *widths = report_allocate(grid->columns, sizeof *widths);
 			int fits = place(grid, widths) || count == 1;
 			if (fits)
-				write_grid(grid, widths, compare->options->colour, out);
+				write_grid(grid, widths, compare->options->colour, first > 1, out);
 			free(widths);
 			grid_destroy(grid);
 			if (fits)
@@ -155,15 +172,25 @@ static void write_notices(const struct compare *compare, FILE *out)
 		write_words(out, compare->notices[i], INDENT);
 }
 
+static void write_sides(const struct compare *compare, FILE *out)
+{
+	for (unsigned detail = GRID_WHOLE;; detail--) {
+		struct grid *grid = grid_of_sides(compare, (enum grid_detail)detail);
+		size_t *widths = report_allocate(grid->columns, sizeof *widths);
+		int fits = place(grid, widths) || detail == GRID_SHORT;
+		if (fits)
+			write_grid(grid, widths, compare->options->colour, 0, out);
+		free(widths);
+		grid_destroy(grid);
+		if (fits)
+			return;
+	}
+}
+
 void compare_write_text(const struct compare *compare, FILE *out)
 {
-	struct grid *grid = grid_of_sides(compare);
-	size_t *widths = report_allocate(grid->columns, sizeof *widths);
-	place(grid, widths);
 	fprintf(out, "%zu sides, %zu runs\n", compare->side_count, compare->run_count);
-	write_grid(grid, widths, compare->options->colour, out);
-	free(widths);
-	grid_destroy(grid);
+	write_sides(compare, out);
 	for (size_t i = 0; i < TABLE_COUNT; i++)
 		if (compare->tables[i].count)
 			write_table(compare, &compare->tables[i], out);
@@ -212,7 +239,7 @@ static void markdown_grid(const struct grid *grid, FILE *out)
 
 void compare_write_markdown(const struct compare *compare, FILE *out)
 {
-	struct grid *grid = grid_of_sides(compare);
+	struct grid *grid = grid_of_sides(compare, GRID_WHOLE);
 	fprintf(out, "# %zu sides, %zu runs\n", compare->side_count, compare->run_count);
 	markdown_grid(grid, out);
 	grid_destroy(grid);
