@@ -593,7 +593,7 @@ local function judge(answer)
 	local is_skipped = answer.skip == "mismatch" or plan.resume == "search" and answer.skip == "open"
 	if answer.events > 0 and not is_skipped then
 		plan.last_lines = math.floor(now())
-		plan.window.has_lines = plan.window.has_lines or plan.by_time
+		plan.window.has_lines = plan.by_time
 	end
 	page_answered(answer)
 end

@@ -127,8 +127,11 @@ static void make_refusal(struct plan_answer *answer)
 		if (answer->status == 400 && chance(80)) /* otherwise nearly all plays end here */
 			snprintf(play.problem.detail, sizeof play.problem.detail, "%s", details[2 + draw(4)]);
 	}
-	if (chance(15))
+	if (chance(15)) {
 		answer->fault = (enum fault)draw(FAULT_COUNT);
+		if (chance(70))
+			answer->problem = NULL;
+	}
 }
 
 /* Another play of a fault in the middle of a page, or before it. */
@@ -166,6 +169,8 @@ static void make_page(struct plan_answer *answer, int troubled)
 	answer->body_bytes = 50 + answer->event_lines * 1000;
 	if (answer->event_lines && chance(70))
 		answer->newest_event_unix_ms = play.now.unix_ns / NS_PER_MS - PICK(ages_ms);
+	if (answer->newest_event_unix_ms < 0)
+		answer->newest_event_unix_ms = 0;
 	if (play.ask.resume == PLAN_RESUME_SEARCH)
 		answer->skip = chance(60) ? PLAN_SKIP_OPEN : PLAN_SKIP_SETTLED;
 	else
@@ -297,6 +302,8 @@ static void play_seed(uint64_t seed)
 	play.trouble = (int)draw(60);
 	play.now = (struct plan_time){ (1 + (int64_t)draw(100000)) * NS_PER_SECOND,
 				       INT64_C(1700000000) * NS_PER_SECOND };
+	if (chance(4)) /* a host without a clock of its own, just booted */
+		play.now.unix_ns = (int64_t)draw(20000) * NS_PER_SECOND;
 	make_settings();
 	mirror.full = chance(20);
 	mirror_begin(&play.plan, &play.settings, play.now);
