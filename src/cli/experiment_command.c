@@ -211,8 +211,11 @@ static int experiment_go(struct experiment *experiment, char *error)
 	experiment->signal_fd = signals_open();
 	experiment->terminal = isatty(STDERR_FILENO);
 	experiment_say_begin(experiment);
-	if (server_begin(experiment, error) < 0)
+	if (server_begin(experiment, error) < 0) {
+		if (experiment->signals)
+			fputs("interrupted before the first run\n", stderr);
 		return -1;
+	}
 	experiment_run_all(experiment);
 	server_end(&experiment->server);
 	experiment_end(experiment);

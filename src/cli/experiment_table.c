@@ -67,6 +67,30 @@ static const struct experiment_cell *baseline_of(const struct experiment *experi
 	return NULL;
 }
 
+enum { COLUMN_COUNT = 9 };
+static const int widths[COLUMN_COUNT] = { 10, 8, 8, 7, 9, 8, 7, 8, 7 };
+
+static void row_begin(FILE *out, int interpreted, int full, unsigned streams)
+{
+	fprintf(out, "  %-11s %-7s %7u", interpreted ? "interpreted" : "direct", full ? "full" : "control",
+		streams);
+}
+
+static void table_head(FILE *out)
+{
+	static const char *const heads[2][COLUMN_COUNT] = {
+		{ "", "", "CPU-s per", "", "x direct", "allocs", "peak", "runner", "server" },
+		{ "events/s", "", "million", "", "control", "/event", "MB", "busy %", "busy %" },
+	};
+	for (int row = 0; row < 2; row++) {
+		fprintf(out, "  %-11s %-7s %7s", row ? "runner" : "", row ? "parsing" : "",
+			row ? "streams" : "");
+		for (int i = 0; i < COLUMN_COUNT; i++)
+			column(out, heads[row][i], widths[i]);
+		fputc('\n', out);
+	}
+}
+
 static void table_row(const struct experiment *experiment, const struct experiment_cell *cell, FILE *out)
 {
 	char text[40];
@@ -76,30 +100,29 @@ static void table_row(const struct experiment *experiment, const struct experime
 	const struct experiment_figure *cpu = &figures[QUANTITY_CPU_PER_MILLION];
 	const struct experiment_figure *rate = &figures[QUANTITY_EVENTS_PER_SECOND];
 	const struct experiment_cell *base = baseline_of(experiment, cell);
-	fprintf(out, "  %-11s  %-7s  %4u", cell->interpreted ? "interpreted" : "direct",
-		cell->full ? "full" : "control", cell->streams);
+	row_begin(out, cell->interpreted, cell->full, cell->streams);
 	if (experiment_repeats(experiment, cell) == 0) {
 		fputs("  no run ended well\n", out);
 		return;
 	}
-	column(out, thousands(rate->median, text), 11);
+	column(out, thousands(rate->median, text), widths[0]);
 	scatter(rate, text, sizeof text);
-	column(out, text, 7);
+	column(out, text, widths[1]);
 	number_text(cpu->median, 1, 2, text, sizeof text);
-	column(out, text, 9);
+	column(out, text, widths[2]);
 	scatter(cpu, text, sizeof text);
-	column(out, text, 7);
+	column(out, text, widths[3]);
 	double least = base ? experiment_figure(experiment, base, QUANTITY_CPU_PER_MILLION).median : NAN;
 	number_text(cpu->median / least, 1, 2, text, sizeof text);
-	column(out, text, 9);
+	column(out, text, widths[4]);
 	number_text(figures[QUANTITY_ALLOCATIONS].median, 1, 3, text, sizeof text);
-	column(out, text, 8);
+	column(out, text, widths[5]);
 	number_text(figures[QUANTITY_RSS_BYTES].median, 1e-6, 1, text, sizeof text);
-	column(out, text, 8);
+	column(out, text, widths[6]);
 	number_text(figures[QUANTITY_RUNNER_BUSY].median, 100, 0, text, sizeof text);
-	column(out, text, 8);
+	column(out, text, widths[7]);
 	number_text(figures[QUANTITY_SERVER_BUSY].median, 100, 0, text, sizeof text);
-	column(out, text, 8);
+	column(out, text, widths[8]);
 	fputc('\n', out);
 }
 
@@ -110,19 +133,18 @@ static void table_citations(const struct experiment *experiment, FILE *out)
 	fprintf(out, "\n  cited, not measured here: the Go original\n");
 	for (size_t i = 0; i < EXPERIMENT_CITATION_COUNT; i++) {
 		const struct experiment_citation *citation = &experiment_citations[i];
-		fprintf(out, "  %-11s  %-7s  %4u", citation->interpreted ? "interpreted" : "direct",
-			citation->full ? "full" : "control", 1);
+		row_begin(out, citation->interpreted, citation->full, 1);
 		column(out,
 		       isfinite(citation->events_per_second) ? thousands(citation->events_per_second, text)
 							     : "-",
-		       11);
-		fprintf(out, "%7s%9.2f", "", citation->cpu_per_million);
+		       widths[0]);
+		fprintf(out, "%*.2f", widths[1] + widths[2], citation->cpu_per_million);
 		for (size_t k = 0; k < experiment->cell_count && !experiment->settings.url; k++) {
 			const struct experiment_cell *cell = &experiment->cells[k];
 			double ours = experiment_figure(experiment, cell, QUANTITY_CPU_PER_MILLION).median;
 			if (cell->interpreted == citation->interpreted && cell->full == citation->full &&
 			    cell->streams == 1 && isfinite(ours) && !experiment->settings.lean)
-				fprintf(out, "  = %.1f times what it is above",
+				fprintf(out, "  %.1f times ours",
 					citation->cpu_per_million / ours);
 		}
 		fputc('\n', out);
@@ -133,21 +155,30 @@ static void table_citations(const struct experiment *experiment, FILE *out)
 	      out);
 }
 
-/* Where the server was the limit, events a second are its figure. */
+/* What else there is to know of events a second, and which runs are not in the table. */
 static void table_limits(const struct experiment *experiment, FILE *out)
 {
+	size_t held_up = 0;
 	for (size_t i = 0; i < experiment->cell_count; i++) {
 		const struct experiment_cell *cell = &experiment->cells[i];
 		char title[64];
 		double server = experiment_figure(experiment, cell, QUANTITY_SERVER_BUSY).median;
 		double runner = experiment_figure(experiment, cell, QUANTITY_RUNNER_BUSY).median;
-		if (server >= LIMIT_SHARE && runner < LIMIT_SHARE)
+		if (!(runner < LIMIT_SHARE) || !isfinite(server))
+			continue;
+		if (server >= LIMIT_SHARE)
 			fprintf(out,
-				"  %s: the server was the limit (busy %.0f %% of the time, the runner %.0f "
-				"%%); "
-				"CPU-s/M holds all the same\n",
-				cell_title(cell, title), server * 100, runner * 100);
+				"  %s: the server was the limit of events/s (busy %.0f %% of the time)\n",
+				cell_title(cell, title), server * 100);
+		else
+			held_up++;
 	}
+	if (held_up)
+		fprintf(out,
+			"  In %zu of %zu configurations neither side was busy all the time: other work on "
+			"this "
+			"machine\n  held events/s down. CPU-seconds per million events hold all the same.\n",
+			held_up, experiment->cell_count);
 	for (size_t i = 0; i < experiment->run_count; i++) {
 		const struct experiment_run *run = &experiment->runs[i];
 		char title[64];
@@ -174,16 +205,13 @@ void experiment_table(const struct experiment *experiment, FILE *out)
 	if (isfinite(event_bytes))
 		fprintf(out, " of %.2f KB", event_bytes / 1000);
 	fprintf(out, "%s\n\n", settings->rounds > 1 ? "; medians, ± half of the range" : "");
-	fputs("  runner       parsing  str.   events/s          CPU-s/M         x direct  allocs    RSS  "
-	      "runner  server\n"
-	      "                                                                control  /event     MB  "
-	      "busy %  busy %\n",
-	      out);
+	table_head(out);
 	for (size_t i = 0; i < experiment->cell_count; i++)
 		table_row(experiment, &experiment->cells[i], out);
 	table_citations(experiment, out);
-	fputs("\n  CPU-s/M: CPU-seconds of the collector per million events. busy %: of one CPU, for all its "
-	      "time.\n",
+	fputs("\n  CPU-s: of the collector, its kernel time included. busy: of one CPU; of the server: of "
+	      "what its\n"
+	      "  threads could have done.\n",
 	      out);
 	if (!settings->profile)
 		fputs("  allocs/event: needs profiles.\n", out);
