@@ -109,7 +109,8 @@ static size_t list_repeats(const char *folder, char *names[static COMPARE_REPEAT
 	DIR *directory = opendir(folder);
 	size_t count = 0;
 	for (const struct dirent *entry; directory && (entry = readdir(directory));) {
-		char path[PATH_BYTES_MAX + NAME_MAX];
+		char path[FOLDER_BYTES_MAX + 1 +
+			  NAME_MAX]; /* leaves room for a file's name in PATH_BYTES_MAX */
 		if (entry->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
