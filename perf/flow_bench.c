@@ -39,7 +39,12 @@ static void rig_open(struct rig *rig)
 		abort();
 	rig->control = control_create();
 	rig->inflate = inflate_create(INFLATE_ENGINE_AUTO, &rig->arena);
-	struct page_tools tools = { scan_kernel_pick(NULL), rig->control, rig->sink, &rig->stage, NULL };
+	struct page_tools tools = {
+		.kernel = scan_kernel_pick(NULL),
+		.control = rig->control,
+		.sink = rig->sink,
+		.stage = &rig->stage,
+	};
 	rig->page = page_create(&tools, &rig->arena);
 }
 
@@ -54,7 +59,7 @@ static void rig_close(struct rig *rig)
 static uint64_t rig_page(struct rig *rig, const uint8_t *body, size_t bytes)
 {
 	inflate_begin(rig->inflate);
-	page_begin(rig->page, PAGE_SKIP_NONE);
+	page_begin(rig->page, PAGE_SKIP_NONE, 0);
 	for (size_t at = 0; at < bytes; at += PIECE_BYTES) {
 		size_t end = at + PIECE_BYTES < bytes ? at + PIECE_BYTES : bytes;
 		struct cursor_in in = { body + at, body + end };

@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/duration.h"
 #include "cli/files.h"
+#include "cli/state.h"
 #include "profiler/profiler.h"
 
 #define RUN_WAKE_NS (200 * NS_PER_MS) /* to show progress and take a sample */
@@ -252,13 +253,37 @@ static void run_print_errors(const struct run *run)
 	}
 }
 
+static struct flow_server run_server(const struct settings_server *server)
+{
+	return (struct flow_server){
+		.host = server->host,
+		.port = server->port,
+		.authority = server->authority,
+		.secure = server->secure,
+	};
+}
+
+/* Without it a profile has no functions of programs: no reason to end. */
+static void run_symbols(void *owner, const char *text, size_t bytes)
+{
+	const struct run *run = owner;
+	link_send(run->link, LINK_SYMBOLS, 0, text, bytes, -1);
+}
+
 static void run_flow_settings(const struct settings *settings, struct run *run, struct tls_context *tls,
 			      struct flow_settings *ret)
 {
+	run->servers[0] = run_server(&settings->server);
+	for (size_t i = 0; i < settings->allowed_count; i++)
+		run->servers[i + 1] = run_server(&settings->allowed[i]);
 	*ret = (struct flow_settings){
-		.host = settings->server.host,
-		.port = settings->server.port,
-		.authority = settings->server.authority,
+		.program = settings->interpreted ? &settings->program : NULL,
+		.program_variables = run->variables.entries,
+		.program_variable_count = run->variables.count,
+		.parse_full = settings->parse == SETTINGS_PARSE_FULL,
+		.states = (const char *const *)run->states,
+		.servers = run->servers,
+		.server_count = settings->allowed_count + 1,
 		.tls = tls,
 		.credentials = &settings->credentials.edgegrid,
 		.headers_to_sign = (const char *const *)settings->header_names,
@@ -293,6 +318,7 @@ static void run_flow_settings(const struct settings *settings, struct run *run, 
 		.notice = progress_notice,
 		.notice_owner = run,
 		.stage = run->stage,
+		.symbols = run->stage ? run_symbols : NULL,
 	};
 }
 
@@ -308,9 +334,16 @@ static void run_say_begin(struct run *run)
 			settings->server.authority);
 	if (settings->quiet)
 		return;
-	fprintf(stderr, "collecting from %s://%s%s, %zu stream%s, limit %lld\n",
-		settings->server.secure ? "https" : "http", settings->server.authority, settings->base_path,
-		settings->config_count, settings->config_count > 1 ? "s" : "", (long long)settings->limit);
+	if (settings->interpreted && settings->prog) {
+		fprintf(stderr, "running %s for %s://%s, %zu stream%s\n", settings->program.name,
+			settings->server.secure ? "https" : "http", settings->server.authority,
+			settings->config_count, settings->config_count > 1 ? "s" : "");
+	} else {
+		fprintf(stderr, "collecting from %s://%s%s, %zu stream%s, limit %lld\n",
+			settings->server.secure ? "https" : "http", settings->server.authority,
+			settings->base_path, settings->config_count, settings->config_count > 1 ? "s" : "",
+			(long long)settings->limit);
+	}
 	if (settings->no_profile)
 		return;
 	char half[DURATION_TEXT_BYTES_MAX];
@@ -400,6 +433,29 @@ static int run_await_written(struct run *run)
 	return -1;
 }
 
+/* What the streams want to remember goes to whoever may write it. 0, or -1: some was not kept. */
+static int run_keep_states(struct run *run)
+{
+	char error[STATE_ERROR_BYTES_MAX];
+	int code = 0;
+	for (size_t i = 0; run->settings->state && i < flow_stream_count(run->flow); i++) {
+		struct flow_stream_report report;
+		flow_report(run->flow, i, &report);
+		if (!report.state)
+			continue;
+		if (run->link && !run->orphaned) {
+			link_send(run->link, LINK_STATE, (int32_t)i, report.state, strlen(report.state), -1);
+		} else if (run->link ||
+			   state_write(run->settings->state, report.config_id, report.state, error) < 0) {
+			fprintf(stderr, "%s: %s\n", run->settings->runner,
+				run->link ? "the state of this run is lost with the supervising process"
+					  : error);
+			code = -1;
+		}
+	}
+	return code;
+}
+
 /* What a run leaves: the documents, then the words. Returns the exit status. */
 static int run_end(struct run *run)
 {
@@ -407,6 +463,8 @@ static int run_end(struct run *run)
 	int status = run_exit_status(run);
 	if (run->link)
 		status = run_await_profile(run, status);
+	if (run_keep_states(run) < 0)
+		status = 1;
 	int code = run_document(run, LINK_DOCUMENT_LAST, status, error);
 	if (code < 0 && error[0])
 		fprintf(stderr, "%s: %s\n", run->settings->runner, error);
@@ -424,6 +482,30 @@ static int run_end(struct run *run)
 	return status;
 }
 
+static int any_secure(const struct settings *settings)
+{
+	int secure = settings->server.secure;
+	for (size_t i = 0; i < settings->allowed_count; i++)
+		secure |= settings->allowed[i].secure;
+	return secure;
+}
+
+/* What a program is to find: its variables, and what each stream left of its last run. 0, or -1. */
+static int run_open_program(struct run *run, char *error)
+{
+	const struct settings *settings = run->settings;
+	if (settings->interpreted && variables_gather(settings, &run->variables, error) < 0)
+		return -1;
+	if (!settings->state)
+		return 0;
+	if (!run->link && state_folder(settings->state, error) < 0)
+		return -1;
+	for (size_t i = 0; i < settings->config_count; i++)
+		if (state_read(settings->state, settings->config_ids[i], &run->states[i], error) < 0)
+			return -1;
+	return 0;
+}
+
 /* Opens everything, then gives up the rights to open more. 0, or -1 with a sentence. */
 static int run_open(struct run *run, struct tls_context **tls, char *error)
 {
@@ -433,7 +515,9 @@ static int run_open(struct run *run, struct tls_context **tls, char *error)
 		.versions = (enum tls_version_limit)settings->tls_versions,
 		.ca_file = settings->ca_file,
 	};
-	if (settings->server.secure && !(*tls = tls_context_create(&tls_options, error)))
+	if (run_open_program(run, error) < 0)
+		return -1;
+	if (any_secure(settings) && !(*tls = tls_context_create(&tls_options, error)))
 		return -1;
 	if (!run->link && files_folder(settings->out, error) < 0)
 		return -1;
@@ -485,6 +569,9 @@ end:
 		close(run->status_fd);
 	free(run->profile_text);
 	free(run->profile_paragraph);
+	variables_finish(&run->variables);
+	for (size_t i = 0; i < settings->config_count; i++)
+		free(run->states[i]);
 	free(run);
 	return status;
 }

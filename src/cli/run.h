@@ -11,6 +11,7 @@
 
 #include "cli/link.h"
 #include "cli/settings.h"
+#include "cli/variables.h"
 #include "confine/confine.h"
 
 #define RUN_SAMPLES_MAX                                                                                      \
@@ -30,6 +31,10 @@ struct run_sample {
 
 struct run {
 	const struct settings *settings;
+	struct variables variables;	/* what a program finds in ctx.env */
+	char *states[FLOW_STREAMS_MAX]; /* of each stream, when the run began; NULL: none */
+	struct flow_server
+		servers[1 + SETTINGS_ALLOWED_MAX]; /* the main one, and those that programs may ask */
 	struct flow *flow;
 	int64_t start_unix_ns, start_ns, end_ns, start_cpu_ns;
 	int terminal; /* stderr is one: progress is a line that is written over */

@@ -1,55 +1,86 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The way of an answer's bytes: cipher -> plain -> body -> page, at any split; and what is told to the
- * plan when it is over.
+ * The way of an answer's bytes: cipher -> plain -> body -> page, at any split.
  */
-#include <stdio.h>
 #include <string.h>
 
-#include "base/check.h"
 #include "base/clock.h"
-#include "control/control.h"
 #include "flow/worker.h"
+
+/* How the page that answers the last wish is to be read. */
+static unsigned answer_page_flags(const struct stream *stream)
+{
+	const struct program_wish *wish = &stream->wish;
+	unsigned flags = 0;
+	if (!wish->has_context)
+		flags |= PAGE_TAIL_IS_EVENT;
+	if (!wish->deliver)
+		flags |= PAGE_KEEP;
+	if (wish->on_event)
+		flags |= PAGE_SHOW;
+	if (stream->flow->decoder)
+		flags |= PAGE_SHOW | PAGE_UNTIMED;
+	return flags;
+}
 
 void answer_begin(struct stream *stream)
 {
 	static const enum page_skip skip_of[] = {
-		[PLAN_RESUME_POSITION] = PAGE_SKIP_POSITION,
-		[PLAN_RESUME_SEARCH] = PAGE_SKIP_SEARCH,
-		[PLAN_RESUME_NONE] = PAGE_SKIP_NONE,
+		[PROGRAM_RESUME_POSITION] = PAGE_SKIP_POSITION,
+		[PROGRAM_RESUME_SEARCH] = PAGE_SKIP_SEARCH,
+		[PROGRAM_RESUME_NONE] = PAGE_SKIP_NONE,
 	};
 	http_response_begin(&stream->response, clock_unix_ns() / NS_PER_SECOND);
+	if (stream->headers) {
+		stream->headers->count = stream->headers->bytes = 0;
+		stream->response.header_seen = answer_header_seen;
+		stream->response.header_owner = stream->headers;
+	}
 	inflate_begin(stream->inflate);
-	page_begin(stream->page, skip_of[stream->ask.resume]);
+	/* Positions in pages are not touched by other answers. */
+	if (stream->wish.lines)
+		page_begin(stream->page, skip_of[stream->wish.resume], answer_page_flags(stream));
+	stream->page_malformed = 0;
 	stream->body_in = (struct cursor_in){ 0 };
-	stream->problem_bytes = 0;
+	stream->body_bytes = 0;
+	stream->asked_ns = 0;
 	stream->head_seen = stream->body_over = stream->answer_begun = stream->blocked = 0;
 	stream->transport_over = stream->plain_over = 0;
-	stream->transport_fault = FAULT_NONE;
+	stream->transport_fault = stream->body_fault = FAULT_NONE;
 	stream->detail[0] = 0;
 }
 
-static int answer_is_page(const struct stream *stream)
+int answer_is_page(const struct stream *stream)
 {
-	return stream->response.status == 200;
+	return stream->wish.lines && stream->response.status == 200;
 }
 
-/* Where decoded body bytes go: the page, or the buffer for an error's body. */
+/* Of an answer that is no page. What comes behind an error's first 64 KB is read by nobody. */
+static size_t answer_body_bytes_max(const struct stream *stream)
+{
+	return stream->wish.lines ? FLOW_PROBLEM_BYTES : stream->wish.body_bytes_max + 1;
+}
+
+/* Where decoded body bytes go: the page, or the buffer for other bodies. */
 static struct cursor_out answer_room(struct stream *stream)
 {
 	if (answer_is_page(stream))
 		return page_room(stream->page);
-	return (struct cursor_out){ stream->problem + stream->problem_bytes,
-				    stream->problem + FLOW_PROBLEM_BYTES };
+	return (struct cursor_out){ stream->body + stream->body_bytes,
+				    stream->body + answer_body_bytes_max(stream) };
 }
 
-/* BROKEN ends an error's body that is longer than anybody reads: it may have no end. */
+/* BROKEN ends a body that is longer than anybody reads: it may have no end. */
 static enum step answer_filled(struct stream *stream, size_t bytes)
 {
 	if (answer_is_page(stream))
 		return page_filled(stream->page, bytes);
-	stream->problem_bytes += bytes;
-	return stream->problem_bytes < FLOW_PROBLEM_BYTES ? STEP_HUNGRY : STEP_BROKEN;
+	stream->body_bytes += bytes;
+	if (stream->body_bytes < answer_body_bytes_max(stream))
+		return STEP_HUNGRY;
+	if (!stream->wish.lines)
+		stream->body_fault = FAULT_PROGRAM_BODY;
+	return STEP_BROKEN;
 }
 
 /* Copies identity bodies, inflates the others. */
@@ -192,145 +223,4 @@ enum pump answer_pump(struct stream *stream)
 		if (step == STEP_HUNGRY)
 			return PUMP_MORE;
 	}
-}
-
-/* The first thing that went wrong, from the wire upwards. */
-static enum fault answer_fault(struct stream *stream)
-{
-	if (stream->response.status && http_fault(&stream->response) != FAULT_NONE)
-		return http_fault(&stream->response);
-	if (http_fault(&stream->response) != FAULT_NONE && stream->transport_fault == FAULT_NONE)
-		return http_fault(&stream->response);
-	if (!stream->body_over && stream->transport_fault != FAULT_NONE)
-		return stream->transport_fault;
-	if (stream->body_over && stream->transport_fault != FAULT_NONE && !stream->response.chunked &&
-	    stream->response.content_length < 0)
-		return stream->transport_fault; /* only the end of the connection ended the body */
-	if (answer_is_page(stream) && page_fault(stream->page) != FAULT_NONE)
-		return page_fault(stream->page);
-	if (stream->head_seen && stream->response.encoding == HTTP_ENCODING_GZIP) {
-		if (inflate_fault(stream->inflate) != FAULT_NONE)
-			return inflate_fault(stream->inflate);
-		if (stream->body_over && stream->response.body_bytes)
-			return inflate_end(stream->inflate);
-	}
-	if (!stream->body_over)
-		return http_response_end(&stream->response);
-	return FAULT_NONE;
-}
-
-static void answer_describe(struct stream *stream, enum fault fault)
-{
-	if (stream->detail[0] || fault == FAULT_NONE)
-		return;
-	uint64_t at = stream->response.body_bytes;
-	if (fault == sink_fault(stream->flow->sink))
-		stream_detail(stream, "%s", sink_error_text(stream->flow->sink));
-	else if (fault == http_fault(&stream->response))
-		stream_detail(stream, "at byte %llu of the answer",
-			      (unsigned long long)http_offset(&stream->response));
-	else if (fault == page_fault(stream->page))
-		stream_detail(stream, "at byte %llu of the page (limit %zu)",
-			      (unsigned long long)page_offset(stream->page), PAGE_LINE_BYTES_MAX);
-	else if (stream->head_seen && stream->response.encoding == HTTP_ENCODING_GZIP &&
-		 fault == inflate_fault(stream->inflate))
-		stream_detail(stream, "at byte %llu of %llu received",
-			      (unsigned long long)inflate_offset(stream->inflate), (unsigned long long)at);
-	else if (at)
-		stream_detail(stream, "after %llu bytes of the body", (unsigned long long)at);
-}
-
-static void answer_tell(struct stream *stream, enum fault fault, struct plan_answer *answer)
-{
-	const struct http_response *response = &stream->response;
-	static const int skip_of[] = {
-		[PAGE_SKIP_SETTLED] = PLAN_SKIP_SETTLED,
-		[PAGE_SKIP_OPEN] = PLAN_SKIP_OPEN,
-		[PAGE_SKIP_MISMATCH] = PLAN_SKIP_MISMATCH,
-	};
-	*answer = (struct plan_answer){ .fault = fault, .retry_after_seconds = -1, .date_unix = -1 };
-	if (!stream->head_seen)
-		return;
-	answer->status = response->status;
-	answer->retry_after_seconds = response->retry_after_seconds;
-	answer->date_unix = response->date_unix;
-	answer->body_bytes = response->body_bytes;
-	if (answer_is_page(stream)) {
-		answer->context = page_context(stream->page);
-		answer->body_looks_like_events = page_looks_like_events(stream->page);
-		answer->event_lines = page_event_lines(stream->page);
-		answer->newest_event_unix_ms = page_newest_event_unix_ms(stream->page);
-		answer->skip = (typeof(answer->skip))skip_of[page_skip_state(stream->page)];
-		return;
-	}
-	/* Whatever came of an error's body, the status is what counts. */
-	if (fault_class_of(fault) == FAULT_CLASS_RESTART)
-		answer->fault = FAULT_NONE;
-	stage_enter(stream->flow->stage, STAGE_CONTROL);
-	if (control_read_problem(stream->flow->control, span_of(stream->problem, stream->problem_bytes),
-				 &stream->answer_problem) == CONTROL_YES)
-		answer->problem = &stream->answer_problem;
-}
-
-void answer_finish(struct stream *stream, enum fault fault, int64_t now_ns)
-{
-	struct plan_answer answer;
-	if (fault == FAULT_NONE)
-		fault = answer_fault(stream);
-	answer_describe(stream, fault);
-	answer_tell(stream, fault, &answer);
-	int reusable = stream->head_seen && stream->body_over && stream->response.keep_alive &&
-		       !stream->transport_over && cursor_in_bytes(&stream->plain_in) == 0 &&
-		       cursor_in_bytes(&stream->cipher_in) == 0 && fault == FAULT_NONE &&
-		       stream->request_at == stream->request_bytes; /* answered before it was asked */
-
-	stage_enter(stream->flow->stage, STAGE_PROGRAM);
-	struct plan_time now = { .monotonic_ns = now_ns, .unix_ns = clock_unix_ns() };
-	int committed = plan_answer(&stream->plan, now, &answer);
-	if (stream->head_seen) {
-		stream->totals.body_bytes += stream->response.body_bytes;
-		stream->totals.content_encoding =
-			stream->response.encoding == HTTP_ENCODING_GZIP ? "gzip" : "identity";
-	}
-	if (stream->head_seen && answer_is_page(stream)) {
-		stream->totals.plain_bytes += page_plain_bytes(stream->page);
-		page_settle(stream->page, committed);
-		if (committed)
-			stream_mark(stream);
-		sink_flush(
-			stream->flow
-				->sink); /* whoever reads the output waits for this page, not for the next */
-		if (now_ns - stream->asked_ns > stream->totals.page_ns_max)
-			stream->totals.page_ns_max = now_ns - stream->asked_ns;
-	}
-	stream->head_seen = 0;
-	if (reusable)
-		stream->reused = 1;
-	else
-		connection_close(stream);
-	stream->state = STREAM_IDLE;
-	stream->blocked = 0;
-
-	enum fault said = stream->plan.last_fault;
-	if (!committed && said == FAULT_NONE)
-		said = fault;
-	if (!committed && said != FAULT_NONE) {
-		stream->error_fault = said;
-		snprintf(stream->error_text, sizeof stream->error_text, "%s%s%s%s",
-			 stream->plan.error_text[0] ? stream->plan.error_text : fault_sentence(said),
-			 stream->detail[0] ? " (" : "", stream->detail, stream->detail[0] ? ")" : "");
-	}
-	int hopeless = !stream->contacted && fault != FAULT_NONE &&
-		       ++stream->contact_failures >= FLOW_FIRST_CONTACT_ATTEMPTS;
-	if (hopeless) {
-		snprintf(stream->error_text, sizeof stream->error_text,
-			 "configId %s: %s%s%s%s; no answer in %d attempts", stream->config_id,
-			 fault_sentence(said), stream->detail[0] ? " (" : "", stream->detail,
-			 stream->detail[0] ? ")" : "", FLOW_FIRST_CONTACT_ATTEMPTS);
-		stream_end(stream, FLOW_END_FAILED);
-		return;
-	}
-	if (!committed && stream->error_text[0])
-		stream_notice(stream, FLOW_WARNING, "%s", stream->error_text);
-	stream_tell_plan_notice(stream);
 }

@@ -24,14 +24,25 @@ void connection_close(struct stream *stream)
 	stream->request_at = stream->request_bytes = 0;
 }
 
+void connection_choose(struct stream *stream, unsigned server)
+{
+	if (server == stream->server)
+		return;
+	connection_close(stream);
+	if (stream->tls_slot)
+		tls_destroy(stream->tls_slot); /* the ticket of one server is not shown to another */
+	stream->server = server;
+	stream->tls = stream->flow->settings.servers[server].secure ? stream->tls_slot : NULL;
+}
+
 /* Starts connecting to the next address; FAULT_NONE when an attempt is on its way. */
 static enum fault connection_try_next(struct stream *stream, int64_t now_ns)
 {
 	struct flow *flow = stream->flow;
-	while (stream->address_index < flow->resolved.count) {
+	const struct resolved *resolved = &flow->addresses[stream->server].resolved;
+	while (stream->address_index < resolved->count) {
 		unsigned index = stream->address_index++;
-		const struct sockaddr *address =
-			(const struct sockaddr *)&flow->resolved.entries[index].address;
+		const struct sockaddr *address = (const struct sockaddr *)&resolved->entries[index].address;
 		int fd = ring_socket(flow->ring, address->sa_family);
 		if (fd < 0) {
 			stream_detail(stream, "%s", strerror(-fd));
@@ -40,8 +51,7 @@ static enum fault connection_try_next(struct stream *stream, int64_t now_ns)
 		stream->fd = fd;
 		stream->state = STREAM_CONNECTING;
 		stream->wake_ns = now_ns + FLOW_CONNECT_NS;
-		ring_connect(flow->ring, &stream->connecting, fd, address,
-			     flow->resolved.entries[index].bytes);
+		ring_connect(flow->ring, &stream->connecting, fd, address, resolved->entries[index].bytes);
 		return FAULT_NONE;
 	}
 	return FAULT_RING_CONNECT;
@@ -50,8 +60,8 @@ static enum fault connection_try_next(struct stream *stream, int64_t now_ns)
 void connection_open(struct stream *stream, int64_t now_ns)
 {
 	struct flow *flow = stream->flow;
-	if (!flow->resolved_valid) {
-		int code = flow_resolve(flow);
+	if (!flow->addresses[stream->server].valid) {
+		int code = flow_resolve(flow, stream->server);
 		if (code) {
 			stream_detail(stream, "%s", resolve_error_text(code));
 			answer_finish(stream, FAULT_RING_RESOLVE, now_ns);
@@ -72,7 +82,7 @@ void connection_connected(struct stream *stream, int64_t now_ns)
 		connection_close(stream);
 		if (connection_try_next(stream, now_ns) == FAULT_NONE)
 			return;
-		stream->flow->resolved_valid = 0; /* look the name up again next time */
+		stream->flow->addresses[stream->server].valid = 0; /* look the name up again next time */
 		answer_finish(stream, result == -ETIMEDOUT ? FAULT_RING_CONNECT_TIMEOUT : FAULT_RING_CONNECT,
 			      now_ns);
 		return;
@@ -82,7 +92,8 @@ void connection_connected(struct stream *stream, int64_t now_ns)
 	int64_t stall_ns = stream->flow->settings.stall_ns;
 	stream->wake_ns = now_ns + (stall_ns < FLOW_CONNECT_NS ? stall_ns : FLOW_CONNECT_NS);
 	answer_begin(stream);
-	enum fault fault = stream->tls ? tls_start(stream->tls, stream->flow->settings.host) : FAULT_NONE;
+	const struct flow_server *server = &stream->flow->settings.servers[stream->server];
+	enum fault fault = stream->tls ? tls_start(stream->tls, server->host) : FAULT_NONE;
 	if (fault == FAULT_NONE)
 		fault = connection_flush(stream);
 	if (fault != FAULT_NONE) {
@@ -125,7 +136,7 @@ enum fault connection_flush(struct stream *stream)
 		if (fault != FAULT_NONE)
 			return fault;
 		struct span output = tls_output(stream->tls);
-		bytes = output.bytes < FLOW_SEND_BYTES ? output.bytes : FLOW_SEND_BYTES;
+		bytes = output.bytes < stream->request_bytes_max ? output.bytes : stream->request_bytes_max;
 		memcpy(stream->send, output.base, bytes);
 		tls_output_consume(stream->tls, bytes);
 	} else {

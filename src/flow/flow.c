@@ -11,14 +11,16 @@
 #include "flow/worker.h"
 #include "scan/scan.h"
 
-/* Everything but the page's address space, per stream; and what all streams share. */
+/* Everything but the page's and the driver's address space, per stream; and what all streams share. */
 #define FLOW_STREAM_BYTES ((size_t)4 << 20)
 #define FLOW_SHARED_BYTES ((size_t)8 << 20)
 
-int flow_resolve(struct flow *flow)
+int flow_resolve(struct flow *flow, unsigned server)
 {
-	int code = resolve_host(flow->settings.host, flow->settings.port, &flow->resolved);
-	flow->resolved_valid = code == 0;
+	const struct flow_server *wanted = &flow->settings.servers[server];
+	struct flow_addresses *addresses = &flow->addresses[server];
+	int code = resolve_host(wanted->host, wanted->port, &addresses->resolved);
+	addresses->valid = code == 0;
 	return code;
 }
 
@@ -51,8 +53,15 @@ static int flow_open_rooms(struct flow *flow, char *error)
 			 flow->settings.scan_kernel);
 		return -1;
 	}
+	const struct flow_settings *settings = &flow->settings;
+	int needs_text = settings->program || settings->states;
 	flow->control = control_create();
-	if (!flow->control) {
+	if (settings->parse_full)
+		flow->decoder = control_decoder_create();
+	if (needs_text)
+		flow->text_decoder = control_decoder_create();
+	if (!flow->control || (settings->parse_full && !flow->decoder) ||
+	    (needs_text && !flow->text_decoder)) {
 		snprintf(error, FLOW_TEXT_BYTES_MAX, "out of memory");
 		return -1;
 	}
@@ -61,13 +70,32 @@ static int flow_open_rooms(struct flow *flow, char *error)
 
 static size_t flow_bytes_needed(const struct flow_settings *settings)
 {
-	return FLOW_SHARED_BYTES + settings->config_count * (FLOW_STREAM_BYTES + page_bytes_needed());
+	size_t driver_bytes = settings->program
+				      ? driver_program_bytes_needed(settings) + PROGRAM_BODY_BYTES_MAX
+				      : driver_plan_bytes_needed();
+	return FLOW_SHARED_BYTES +
+	       settings->config_count * (FLOW_STREAM_BYTES + page_bytes_needed() + driver_bytes);
+}
+
+static int flow_open_streams(struct flow *flow, char *error)
+{
+	const struct flow_settings *settings = &flow->settings;
+	flow->addresses = arena_take(&flow->arena, settings->server_count * sizeof *flow->addresses, 64);
+	flow->streams = arena_take(&flow->arena, settings->config_count * sizeof *flow->streams, 64);
+	while (flow->stream_count < settings->config_count) {
+		struct stream *stream = &flow->streams[flow->stream_count];
+		if (stream_init(stream, flow, flow->stream_count++, error) < 0)
+			return -1;
+	}
+	return 0;
 }
 
 struct flow *flow_create(const struct flow_settings *settings, char error[static FLOW_TEXT_BYTES_MAX])
 {
 	CHECK_NE(settings->config_count, (size_t)0);
 	CHECK_LE(settings->config_count, (size_t)FLOW_STREAMS_MAX);
+	CHECK_NE(settings->server_count, (size_t)0);
+	CHECK_LE(settings->server_count, (size_t)FLOW_SERVERS_MAX);
 	struct arena arena;
 	int code = arena_open(&arena, flow_bytes_needed(settings));
 	if (code < 0) {
@@ -83,14 +111,10 @@ struct flow *flow_create(const struct flow_settings *settings, char error[static
 	flow->start_ns = clock_monotonic_ns();
 	flow->budget_end_ns = settings->budget_ns ? flow->start_ns + settings->budget_ns : INT64_MAX;
 	flow->duration_end_ns = settings->duration_ns ? flow->start_ns + settings->duration_ns : INT64_MAX;
-	if (flow_open_rooms(flow, error) < 0) {
+	if (flow_open_rooms(flow, error) < 0 || flow_open_streams(flow, error) < 0) {
 		flow_finish(flow);
 		return NULL;
 	}
-	flow->stream_count = settings->config_count;
-	flow->streams = arena_take(&flow->arena, flow->stream_count * sizeof *flow->streams, 64);
-	for (size_t i = 0; i < flow->stream_count; i++)
-		stream_init(&flow->streams[i], flow, settings->config_ids[i]);
 	flow->ring_report = *ring_report_of(flow->ring);
 	arena_close(&flow->arena);
 	return flow;
@@ -170,7 +194,7 @@ void flow_stop(struct flow *flow)
 	for (size_t i = 0; i < flow->stream_count; i++) {
 		/* Nothing is being received: no page to finish. */
 		enum stream_state state = flow->streams[i].state;
-		if (state != STREAM_ASKING && state != STREAM_ENDED)
+		if (state != STREAM_ASKING && state != STREAM_ENDED && !flow->streams[i].blocked)
 			stream_end(&flow->streams[i], FLOW_END_STOPPED);
 	}
 }
@@ -189,20 +213,28 @@ void flow_report(const struct flow *flow, size_t stream_index, struct flow_strea
 	ret_report->end_reason = stream->state == STREAM_ENDED ? stream->end_reason : FLOW_RUNNING;
 	ret_report->fault = stream->error_fault;
 	ret_report->error_text = stream->error_text;
-	ret_report->plan = stream->plan.counters;
+	const struct driver_table *driver = stream->driver->table;
+	driver->counters(stream->driver, &ret_report->plan);
+	ret_report->interpreted = driver->interpreted;
 	ret_report->events = page_delivered_events(stream->page);
 	ret_report->event_bytes = page_delivered_bytes(stream->page);
+	ret_report->made_events = page_made_events(stream->page);
+	ret_report->malformed = stream->malformed;
 	const struct stream_mark *safe = stream_safe_mark(stream);
-	ret_report->cursor = safe ? safe->offset : stream->plan.offset;
+	ret_report->cursor = safe ? safe->offset : driver->cursor(stream->driver);
+	ret_report->state = NULL;
+	if (stream->state == STREAM_ENDED && !stream->settles_late)
+		ret_report->state = driver->state(stream->driver, safe ? safe->offset : NULL);
 	ret_report->events_uncommitted =
 		safe ? ret_report->events - safe->events : page_uncommitted_events(stream->page);
 	ret_report->tls_version = ret_report->tls_cipher = ret_report->tls_mode = "";
-	if (stream->tls) {
-		ret_report->tls_version = tls_version_name(stream->tls);
-		ret_report->tls_cipher = tls_cipher_name(stream->tls);
-		ret_report->tls_mode = tls_mode_name(stream->tls);
-		ret_report->records = tls_records(stream->tls);
-		ret_report->key_updates = tls_key_updates(stream->tls);
+	const struct tls *tls = stream->tls_slot;
+	if (tls) {
+		ret_report->tls_version = tls_version_name(tls);
+		ret_report->tls_cipher = tls_cipher_name(tls);
+		ret_report->tls_mode = tls_mode_name(tls);
+		ret_report->records = tls_records(tls);
+		ret_report->key_updates = tls_key_updates(tls);
 	}
 }
 
@@ -259,6 +291,11 @@ int flow_drain(struct flow *flow)
 			if (!flow_wait_sink(flow))
 				return 0;
 	}
+	for (size_t i = 0; i < flow->stream_count; i++) {
+		struct stream *stream = &flow->streams[i];
+		if (stream->settles_late)
+			stream->settles_late = !stream_settle(stream, 0);
+	}
 	sink_flush(flow->sink);
 	while (!sink_idle(flow->sink))
 		if (!flow_wait_sink(flow))
@@ -272,14 +309,20 @@ void flow_finish(struct flow *flow)
 	if (!flow)
 		return;
 	for (size_t i = 0; i < flow->stream_count; i++) {
-		stream_end(&flow->streams[i], FLOW_END_STOPPED);
-		if (flow->streams[i].tls)
-			tls_destroy(flow->streams[i].tls);
+		struct stream *stream = &flow->streams[i];
+		if (stream->page)
+			stream_end(stream, FLOW_END_STOPPED);
+		if (stream->driver)
+			stream->driver->table->finish(stream->driver);
+		if (stream->tls_slot)
+			tls_destroy(stream->tls_slot);
 	}
 	if (flow->ring)
 		ring_finish(flow->ring);
 	sink_close(flow->sink);
 	control_destroy(flow->control);
+	control_decoder_destroy(flow->decoder);
+	control_decoder_destroy(flow->text_decoder);
 	struct arena arena = flow->arena; /* flow itself lives in it */
 	arena_finish(&arena);
 }

@@ -15,12 +15,14 @@
 #include "akamai/plan.h"
 #include "base/stage.h"
 #include "inflate/inflate.h"
+#include "program/program.h"
 #include "ring/ring.h"
 #include "sink/sink.h"
 #include "tls/tls.h"
 
 /* Limits, each with its reason. */
 #define FLOW_STREAMS_MAX 64 /* one worker; each stream needs about half a megabyte */
+#define FLOW_SERVERS_MAX 16 /* a program talks to a handful of hosts; each keeps its addresses */
 #define FLOW_RECEIVE_BYTES                                                                                   \
 	((size_t)262144)		   /* one large reused buffer: measured best, see perf/ring_bench.c */
 #define FLOW_PLAIN_BYTES ((size_t)131072)  /* decrypted window: several records, still in the cache */
@@ -33,18 +35,26 @@
 #define FLOW_STOP_GRACE_NS (5 * INT64_C(1000000000)) /* to finish the current page after the first signal */
 #define FLOW_TEXT_BYTES_MAX 2048 /* the server's title, detail and requestId around our own sentence */
 
+#define FLOW_MALFORMED_NOTICES_MAX 5 /* events that are no JSON: one is a clue, the rest would be noise */
+
 enum flow_severity {
 	FLOW_INFO,
 	FLOW_WARNING,
 	FLOW_ERROR,
 };
 
+struct flow_server {
+	const char *host; /* to connect to, and to verify; lower case, without brackets */
+	const char *port;
+	const char *authority; /* Host header: host, and the port unless it is the scheme's own */
+	int secure;	       /* TLS */
+};
+
 struct flow_settings {
 	/* Everything that is pointed to is kept until flow_finish(). */
-	const char *host; /* to connect to, and to verify */
-	const char *port;
-	const char *authority;	 /* Host header: host, and the port unless it is the scheme's own */
-	struct tls_context *tls; /* NULL: plain HTTP */
+	const struct flow_server *servers; /* the native plan asks the first, programs any of them */
+	size_t server_count;		   /* 1..FLOW_SERVERS_MAX */
+	struct tls_context *tls;	   /* NULL: no server is secure */
 	const struct edgegrid_credentials *credentials;
 	const char *const *headers_to_sign; /* names, any case; those that we send are signed */
 	size_t headers_to_sign_count;
@@ -52,6 +62,14 @@ struct flow_settings {
 	const char *const *config_ids;
 	size_t config_count;	   /* 1..FLOW_STREAMS_MAX */
 	struct plan_settings plan; /* for every stream; its config_id is ignored */
+	/* The program that each stream runs. NULL: the native plan. */
+	const struct program_source *program;
+	const struct program_variable *program_variables; /* each stream has its own CONFIG_ID besides */
+	size_t program_variable_count;
+	int parse_full; /* 1: every event is decoded completely */
+	/* What a former run of each stream left (flow_stream_report.state), or NULL each; NULL: none has. A
+	 * cursor in `plan` counts more. */
+	const char *const *states;
 	struct ring_options ring;
 	struct sink_options sink;
 	enum inflate_engine inflate;
@@ -64,6 +82,9 @@ struct flow_settings {
 	void (*notice)(void *owner, enum flow_severity severity, const char *config_id, const char *text);
 	void *notice_owner;
 	struct stage_slot *stage; /* where the worker says which room it is in; NULL: nobody looks */
+	/* Told for each stream that runs a program what names such an observer needs, see program_settings.
+	 * `text` is lent. NULL: nobody looks. */
+	void (*symbols)(void *notice_owner, const char *text, size_t bytes);
 };
 
 enum flow_end_reason {
@@ -82,8 +103,14 @@ struct flow_stream_report {
 	enum fault fault;	/* why it failed, or of the last failed attempt */
 	const char *error_text; /* "" when there was no failure */
 	const char *cursor;	/* whatever lies before it is with the kernel */
+	/* What a next run of this stream is to begin with, as JSON; NULL while it runs, when there is
+	 * nothing, or when it is ahead of what is with the kernel. Lent until the next report. */
+	const char *state;
+	int interpreted; /* a program decides, not the plan */
 	struct plan_counters plan;
-	uint64_t events;	     /* handed on */
+	uint64_t events;      /* handed on, made ones included */
+	uint64_t made_events; /* by the program */
+	uint64_t malformed;   /* full parsing: events that are no JSON object; handed on all the same */
 	uint64_t events_uncommitted; /* of those: behind the cursor's page, would come again in a new run */
 	uint64_t event_bytes;
 	uint64_t received_bytes; /* from the socket */

@@ -18,6 +18,8 @@
 #define PAGE_MEMORY_BYTES ((size_t)65536)
 #define PAGE_CAPACITY_BYTES                                                                                  \
 	((PAGE_CAPACITY_NEEDED + PAGE_MEMORY_BYTES - 1) / PAGE_MEMORY_BYTES * PAGE_MEMORY_BYTES)
+/* So much of what the observer has made may wait for a larger piece. */
+#define PAGE_MADE_BYTES ((size_t)65536)
 static_assert(PAGE_WINDOW_BYTES % PAGE_MEMORY_BYTES == 0, "what is given back begins at a memory page");
 
 /* Half-open range of window indexes, line end included; empty when at == end. */
@@ -53,8 +55,10 @@ struct page {
 				 window */
 	int64_t newest_event_unix_ms;
 	int first_byte; /* first that is no blank; -1: none yet */
+	unsigned flags;
 	int has_context;
 	int ended;
+	int line_end_due; /* the sink has all bytes of the last line but owes it a line end */
 	enum fault fault;
 
 	enum page_skip_state skip_state;
@@ -66,6 +70,8 @@ struct page {
 	uint64_t position_bytes;
 	uint64_t delivered_events;
 	uint64_t delivered_bytes;
+	uint64_t made_events, made_bytes; /* given to the sink */
+	uint64_t made_settled_events;	  /* of those: before the committed offset */
 	struct control_context context;
 	uint32_t positions[PAGE_POSITIONS_MAX];
 };
@@ -83,8 +89,10 @@ struct page *page_create(const struct page_tools *tools, struct arena *arena)
 	return page;
 }
 
-void page_begin(struct page *page, enum page_skip skip)
+void page_begin(struct page *page, enum page_skip skip, unsigned flags)
 {
+	page->flags = flags;
+	page->line_end_due = 0;
 	page->filled = page->scanned = page->open_at = 0;
 	page->held = page->last = page->ready = (struct range){ 0, 0 };
 	page->window_offset = 0;
@@ -165,6 +173,8 @@ static void page_skip_line(struct page *page, struct span content)
 static void page_note_time(struct page *page, struct span content)
 {
 	int64_t unix_ms;
+	if (page->flags & PAGE_UNTIMED)
+		return;
 	stage_enter(page->tools.stage, STAGE_CONTROL);
 	if (control_read_event_time(page->tools.control, content, &unix_ms) == CONTROL_YES &&
 	    unix_ms > page->newest_event_unix_ms)
@@ -172,16 +182,39 @@ static void page_note_time(struct page *page, struct span content)
 	stage_enter(page->tools.stage, STAGE_SCAN);
 }
 
-/* The line held back turns out to be an event: it joins the lines to hand on. Returns 0 when it cannot
- * join them (a gap between): drain first. */
-static int page_confirm_held(struct page *page)
+static enum step page_break(struct page *page, enum fault fault)
+{
+	page->fault = fault;
+	return STEP_BROKEN;
+}
+
+/* The observer sees the line, once. FULL: what it has made must be on its way before it makes more. */
+static enum step page_show(struct page *page, struct range line, struct span content)
+{
+	const struct page_observer *observer = &page->tools.observer;
+	uint64_t made_lines;
+	if (observer->made && observer->made(observer->owner, &made_lines).bytes >= PAGE_MADE_BYTES)
+		return STEP_FULL;
+	enum fault fault = observer->event(observer->owner, content, page->window_offset + line.at);
+	stage_enter(page->tools.stage, STAGE_SCAN);
+	return fault == FAULT_NONE ? STEP_HUNGRY : page_break(page, fault);
+}
+
+/* The line held back turns out to be an event: it joins the lines to hand on. FULL: it cannot join them (a
+ * gap between, or much that was made and belongs between): drain first. */
+static enum step page_confirm_held(struct page *page)
 {
 	struct range line = page->held;
 	int joins = range_is_empty(page->ready) || page->ready.end == line.at;
 	int open = page->skip_state != PAGE_SKIP_SETTLED;
 	if (!open && !joins)
-		return 0;
+		return STEP_FULL;
 	struct span content = page_content(page, line);
+	if (!open && (page->flags & PAGE_SHOW)) {
+		enum step step = page_show(page, line, content);
+		if (step != STEP_HUNGRY)
+			return step;
+	}
 	page->event_lines++;
 	page->event_bytes += content.bytes;
 	if (page->event_lines == 1)
@@ -191,37 +224,44 @@ static int page_confirm_held(struct page *page)
 	if (open) {
 		/* Nothing is ready yet: a skip is always at the front of a page. */
 		page_skip_line(page, content);
-		return 1;
+		return STEP_HUNGRY;
 	}
+	if (page->flags & PAGE_KEEP)
+		return STEP_HUNGRY;
 	if (range_is_empty(page->ready))
 		page->ready.at = line.at;
 	page->ready.end = line.end;
 	page->ready_events++;
 	page->ready_bytes += content.bytes + 1;
-	return 1;
+	return STEP_HUNGRY;
 }
 
-enum step page_drain(struct page *page)
+/* Gives lines to the sink when it is this page's turn, whole ones where `last` is not set. HUNGRY: all of
+ * them. */
+static enum step page_push(struct page *page, struct cursor_in *lines, int last)
 {
-	if (page->fault != FAULT_NONE)
-		return STEP_BROKEN;
-	if (range_is_empty(page->ready))
-		return STEP_HUNGRY;
 	const struct page **turn = page->tools.turn;
 	if (turn && *turn && *turn != page && sink_fault(page->tools.sink) == FAULT_NONE)
 		return STEP_FULL;
-	struct cursor_in lines = { page->window + page->ready.at, page->window + page->ready.end };
 	stage_enter(page->tools.stage, STAGE_SINK);
-	enum step step = sink_push(page->tools.sink, &lines, page->ended);
-	page->ready.at = (size_t)(lines.next - page->window);
+	enum step step = sink_push(page->tools.sink, lines, last);
 	if (turn)
 		*turn = step == STEP_FULL ? page : NULL;
-	if (step == STEP_BROKEN) {
+	if (step == STEP_BROKEN)
 		page->fault = sink_fault(page->tools.sink);
-		return STEP_BROKEN;
-	}
-	if (!range_is_empty(page->ready))
-		return STEP_FULL;
+	return step;
+}
+
+static enum step page_push_ready(struct page *page)
+{
+	if (range_is_empty(page->ready) && !page->line_end_due)
+		return STEP_HUNGRY;
+	struct cursor_in lines = { page->window + page->ready.at, page->window + page->ready.end };
+	enum step step = page_push(page, &lines, page->ended);
+	page->ready.at = (size_t)(lines.next - page->window);
+	page->line_end_due = step == STEP_FULL && range_is_empty(page->ready);
+	if (step != STEP_HUNGRY)
+		return step;
 	page->ready = (struct range){ 0, 0 };
 	page->delivered_events += page->ready_events;
 	page->delivered_bytes += page->ready_bytes;
@@ -229,15 +269,57 @@ enum step page_drain(struct page *page)
 	return STEP_HUNGRY;
 }
 
+enum step page_drain_made(struct page *page)
+{
+	const struct page_observer *observer = &page->tools.observer;
+	if (!observer->made)
+		return STEP_HUNGRY;
+	uint64_t made_lines;
+	struct span made = observer->made(observer->owner, &made_lines);
+	if (made.bytes == 0)
+		return STEP_HUNGRY;
+	struct cursor_in lines = { made.base, made.base + made.bytes };
+	enum step step = page_push(page, &lines, 0);
+	size_t taken_bytes = made.bytes - cursor_in_bytes(&lines);
+	page->made_bytes += taken_bytes;
+	observer->made_consume(observer->owner, taken_bytes);
+	if (step == STEP_HUNGRY)
+		page->made_events = made_lines;
+	return step;
+}
+
+enum step page_drain(struct page *page)
+{
+	/* Also what is left of a page that broke: those lines count as handed on. */
+	enum step step = page_push_ready(page);
+	if (step == STEP_HUNGRY)
+		step = page_drain_made(page);
+	if (step == STEP_HUNGRY && page->fault != FAULT_NONE)
+		return STEP_BROKEN;
+	return step;
+}
+
+/* The line held back is an event: what is in its way goes out first. */
+static enum step page_join_held(struct page *page)
+{
+	enum step step = page_confirm_held(page);
+	if (step != STEP_FULL)
+		return step;
+	step = page_drain(page);
+	if (step != STEP_HUNGRY)
+		return step;
+	step = page_confirm_held(page);
+	CHECK_NE((int)step, (int)STEP_FULL);
+	return step;
+}
+
 /* A complete line ends before `end` (line end included). */
 static enum step page_line(struct page *page, size_t end)
 {
 	struct range line = { page->open_at, end };
 	struct span content = page_content(page, line);
-	if (content.bytes > PAGE_LINE_BYTES_MAX) {
-		page->fault = FAULT_PAGE_LINE_LIMIT;
-		return STEP_BROKEN;
-	}
+	if (content.bytes > PAGE_LINE_BYTES_MAX)
+		return page_break(page, FAULT_PAGE_LINE_LIMIT);
 	if (content.bytes == 0) {
 		page->open_at = end;
 		return STEP_HUNGRY;
@@ -249,11 +331,10 @@ static enum step page_line(struct page *page, size_t end)
 			blank++;
 		page->first_byte = content.base[blank];
 	}
-	if (!range_is_empty(page->held) && !page_confirm_held(page)) {
-		enum step step = page_drain(page);
+	if (!range_is_empty(page->held)) {
+		enum step step = page_join_held(page);
 		if (step != STEP_HUNGRY)
 			return step;
-		CHECK_NE(page_confirm_held(page), 0);
 	}
 	page->held = line;
 	page->open_at = end;
@@ -280,10 +361,8 @@ static enum step page_scan(struct page *page)
 		}
 		page->scanned = base + scanned;
 	}
-	if (page->filled - page->open_at > PAGE_LINE_BYTES_MAX + 2) {
-		page->fault = FAULT_PAGE_LINE_LIMIT;
-		return STEP_BROKEN;
-	}
+	if (page->filled - page->open_at > PAGE_LINE_BYTES_MAX + 2)
+		return page_break(page, FAULT_PAGE_LINE_LIMIT);
 	return STEP_HUNGRY;
 }
 
@@ -294,7 +373,7 @@ static enum step page_work(struct page *page)
 		if (drained != STEP_HUNGRY)
 			return drained;
 		if (page_scan(page) == STEP_BROKEN)
-			return STEP_BROKEN;
+			return page_drain(page);
 	} while (page->scanned < page->filled);
 	if (page->event_lines != page->timed_lines && !range_is_empty(page->last)) {
 		page->timed_lines = page->event_lines;
@@ -306,7 +385,7 @@ static enum step page_work(struct page *page)
 enum step page_filled(struct page *page, size_t bytes)
 {
 	if (page->fault != FAULT_NONE)
-		return STEP_BROKEN;
+		return page_drain(page);
 	page->filled += bytes;
 	CHECK_LE(page->filled, PAGE_CAPACITY_BYTES);
 	return page_work(page);
@@ -360,13 +439,24 @@ struct cursor_out page_room(struct page *page)
 	return (struct cursor_out){ page->window + page->filled, page->window + limit };
 }
 
+/* Whatever the last line is. */
+static enum step page_tail(struct page *page)
+{
+	enum step step = STEP_HUNGRY;
+	CHECK_EQ(page->scanned, page->filled);
+	if (page->open_at < page->filled)
+		step = page_line(page, page->filled);
+	if (step == STEP_HUNGRY && (page->flags & PAGE_TAIL_IS_EVENT) && !range_is_empty(page->held))
+		step = page_join_held(page);
+	return step == STEP_BROKEN ? page_drain(page) : step;
+}
+
 enum step page_end(struct page *page)
 {
 	if (page->fault != FAULT_NONE)
-		return STEP_BROKEN;
-	CHECK_EQ(page->scanned, page->filled);
-	if (page->open_at < page->filled) {
-		enum step step = page_line(page, page->filled);
+		return page_drain(page);
+	if (!page->ended) {
+		enum step step = page_tail(page);
 		if (step != STEP_HUNGRY)
 			return step;
 	}
@@ -387,6 +477,8 @@ void page_settle(struct page *page, int committed)
 	int skipping = page->skip_state != PAGE_SKIP_SETTLED;
 	if (!skipping && !range_is_empty(page->last))
 		anchor_keep(&page->anchor, page_content(page, page->last));
+	if (committed)
+		page->made_settled_events = page->made_events;
 	if (committed && !skipping) {
 		page->position_lines = page->position_bytes = 0;
 	} else if (committed) {
@@ -399,6 +491,12 @@ void page_settle(struct page *page, int committed)
 		page->position_bytes = page->event_bytes;
 	}
 	page->last = (struct range){ 0, 0 };
+}
+
+void page_settle_made(struct page *page)
+{
+	page->made_settled_events = page->made_events;
+	page->position_lines = page->position_bytes = 0;
 }
 
 const struct control_context *page_context(const struct page *page)
@@ -443,19 +541,27 @@ int64_t page_newest_event_unix_ms(const struct page *page)
 
 uint64_t page_delivered_events(const struct page *page)
 {
-	return page->delivered_events;
+	return page->delivered_events + page->made_events;
 }
 
 uint64_t page_delivered_bytes(const struct page *page)
 {
-	return page->delivered_bytes;
+	return page->delivered_bytes + page->made_bytes;
+}
+
+uint64_t page_made_events(const struct page *page)
+{
+	return page->made_events;
 }
 
 uint64_t page_uncommitted_events(const struct page *page)
 {
 	/* Once settled, lines that the sink had no room for are counted already. */
 	uint64_t ready = page->ready_events;
-	return page->position_lines > ready ? page->position_lines - ready : 0;
+	uint64_t made = page->made_events - page->made_settled_events;
+	if (page->flags & PAGE_KEEP)
+		return made;
+	return made + (page->position_lines > ready ? page->position_lines - ready : 0);
 }
 
 int page_has_anchor(const struct page *page)

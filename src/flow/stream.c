@@ -23,11 +23,11 @@ void stream_notice(struct stream *stream, enum flow_severity severity, const cha
 		settings->notice(settings->notice_owner, severity, stream->config_id, text);
 }
 
-void stream_tell_plan_notice(struct stream *stream)
+void stream_tell_driver_notice(struct stream *stream)
 {
-	if (stream->plan.notice[0])
-		stream_notice(stream, FLOW_WARNING, "%s", stream->plan.notice);
-	stream->plan.notice[0] = 0;
+	if (stream->driver->notice[0])
+		stream_notice(stream, FLOW_WARNING, "%s", stream->driver->notice);
+	stream->driver->notice[0] = 0;
 }
 
 void stream_detail(struct stream *stream, const char *format, ...)
@@ -38,41 +38,94 @@ void stream_detail(struct stream *stream, const char *format, ...)
 	va_end(arguments);
 }
 
-void stream_init(struct stream *stream, struct flow *flow, const char *config_id)
+struct program_time stream_time(const struct stream *stream, int64_t now_ns)
+{
+	return (struct program_time){
+		.monotonic_ns = now_ns,
+		.unix_ns = clock_unix_ns(),
+		.deadline_ns = stream->flow->budget_end_ns,
+	};
+}
+
+static struct span stream_made(void *owner, uint64_t *ret_lines)
+{
+	struct driver *driver = ((struct stream *)owner)->driver;
+	return driver->table->made(driver, ret_lines);
+}
+
+static void stream_made_consume(void *owner, size_t bytes)
+{
+	struct driver *driver = ((struct stream *)owner)->driver;
+	driver->table->made_consume(driver, bytes);
+}
+
+/* The driver, and the buffers whose size depends on who it is. */
+static int stream_init_driver(struct stream *stream, size_t index, char *error)
+{
+	struct flow *flow = stream->flow;
+	const struct flow_settings *settings = &flow->settings;
+	struct driver_settings driver = {
+		.flow = settings,
+		.arena = &flow->arena,
+		.config_id = stream->config_id,
+		.state = settings->states ? settings->states[index] : NULL,
+		.decoder = flow->text_decoder,
+		.stage = flow->stage,
+	};
+	size_t body_bytes = FLOW_PROBLEM_BYTES;
+	stream->request_bytes_max = FLOW_SEND_BYTES;
+	if (settings->program) {
+		stream->driver = driver_program_create(&driver, error);
+		stream->headers = arena_take(&flow->arena, sizeof *stream->headers, 64);
+		/* One byte more tells a body that is too long from one that just fits. */
+		body_bytes = PROGRAM_BODY_BYTES_MAX + 1;
+		stream->request_bytes_max = HTTP_REQUEST_HEAD_BYTES_MAX + PROGRAM_REQUEST_BODY_BYTES_MAX;
+	} else {
+		stream->driver = driver_plan_create(&driver, stream_time(stream, flow->start_ns), error);
+	}
+	stream->body = arena_take(&flow->arena, body_bytes, 64);
+	stream->send = arena_take(&flow->arena, stream->request_bytes_max, 64);
+	stream->request = arena_take(&flow->arena, stream->request_bytes_max, 64);
+	return stream->driver ? 0 : -1;
+}
+
+int stream_init(struct stream *stream, struct flow *flow, size_t index,
+		char error[static FLOW_TEXT_BYTES_MAX])
 {
 	struct arena *arena = &flow->arena;
+	const struct flow_settings *settings = &flow->settings;
 	struct page_tools tools = {
 		.kernel = flow->kernel,
 		.control = flow->control,
 		.sink = flow->sink,
 		.stage = flow->stage,
 		.turn = &flow->turn,
+		.observer = { .owner = stream, .event = event_seen },
 	};
 	stream->flow = flow;
-	stream->config_id = config_id;
+	stream->config_id = settings->config_ids[index];
 	stream->fd = -1;
 	stream->connecting.owner = stream->receiving.owner = stream->sending.owner = stream;
-	if (flow->settings.tls)
-		stream->tls = tls_create(flow->settings.tls, arena);
+	if (settings->tls)
+		stream->tls_slot = tls_create(settings->tls, arena);
+	stream->tls = settings->servers[0].secure ? stream->tls_slot : NULL;
 	stream->receive = arena_take(arena, FLOW_RECEIVE_BYTES, 4096);
 	ring_register_buffer(flow->ring, stream->receive, FLOW_RECEIVE_BYTES);
-	if (stream->tls)
+	if (stream->tls_slot)
 		stream->plain = arena_take(arena, FLOW_PLAIN_BYTES, 4096);
-	stream->send = arena_take(arena, FLOW_SEND_BYTES, 64);
-	stream->request = arena_take(arena, FLOW_SEND_BYTES, 64);
-	stream->problem = arena_take(arena, FLOW_PROBLEM_BYTES, 64);
-	stream->inflate = inflate_create(flow->settings.inflate, arena);
-	stream->page = page_create(&tools, arena);
+	stream->inflate = inflate_create(settings->inflate, arena);
 	stream->totals.content_encoding = "";
-
-	struct plan_settings settings = flow->settings.plan;
-	settings.config_id = config_id;
-	if (!settings.random)
-		settings.random = random_below;
-	struct plan_time now = { clock_monotonic_ns(), clock_unix_ns() };
-	plan_begin(&stream->plan, &settings, now);
-	memcpy(stream->written.offset, stream->plan.offset, sizeof stream->written.offset);
-	stream_tell_plan_notice(stream);
+	if (stream_init_driver(stream, index, error) < 0)
+		return -1;
+	if (stream->driver->table->made) {
+		tools.observer.made = stream_made;
+		tools.observer.made_consume = stream_made_consume;
+	}
+	stream->page = page_create(&tools, arena);
+	const char *cursor = stream->driver->table->cursor(stream->driver);
+	memcpy(stream->written.offset, cursor, strlen(cursor) + 1);
+	stream_tell_driver_notice(stream);
+	return 0;
 }
 
 void stream_mark(struct stream *stream)
@@ -88,7 +141,8 @@ void stream_mark(struct stream *stream)
 	stream->is_waiting = 1;
 	stream->waiting.sink_bytes = stream->newest_sink_bytes;
 	stream->waiting.events = page_delivered_events(stream->page) - page_uncommitted_events(stream->page);
-	memcpy(stream->waiting.offset, stream->plan.offset, sizeof stream->waiting.offset);
+	const char *cursor = stream->driver->table->cursor(stream->driver);
+	memcpy(stream->waiting.offset, cursor, strlen(cursor) + 1);
 }
 
 const struct stream_mark *stream_safe_mark(const struct stream *stream)
@@ -104,8 +158,12 @@ void stream_end(struct stream *stream, enum flow_end_reason reason)
 {
 	if (stream->state == STREAM_ENDED)
 		return;
-	if (stream->head_seen && stream->response.status == 200)
+	if (stream->blocked && stream->state == STREAM_IDLE) {
+		stream->settles_late = 1; /* the verdict is known, and may count when its lines are out */
+	} else if ((stream->head_seen && answer_is_page(stream)) || stream->page_waits) {
 		page_settle(stream->page, 0); /* cut in the middle: what was handed on is not committed */
+		stream->page_waits = 0;
+	}
 	stream->head_seen = 0;
 	connection_close(stream);
 	stream->state = STREAM_ENDED;
@@ -123,60 +181,107 @@ int64_t stream_deadline_ns(const struct stream *stream)
 	return stream->wake_ns;
 }
 
-static void stream_plan_ended(struct stream *stream)
+int stream_settle(struct stream *stream, int64_t now_ns)
 {
-	static const enum flow_end_reason reason_of[] = {
-		[PLAN_END_DRAINED] = FLOW_END_DRAINED,
-		[PLAN_END_REQUESTS_MAX] = FLOW_END_REQUESTS_MAX,
-		[PLAN_END_FAILED] = FLOW_END_FAILED,
-	};
-	if (stream->ask.end_reason == PLAN_END_FAILED && stream->error_text[0] == 0)
-		snprintf(stream->error_text, sizeof stream->error_text, "%s", stream->plan.error_text);
-	stream_end(stream, reason_of[stream->ask.end_reason]);
+	enum step drained = page_drain_made(stream->page);
+	if (drained == STEP_FULL) {
+		stream->blocked = 1;
+		stream->blocked_ns = now_ns;
+		return 0;
+	}
+	if (stream->driver->table->made)
+		sink_flush(stream->flow->sink); /* nobody waits for the next page to see what was made */
+	enum driver_verdict verdict = stream->driver->table->verdict(stream->driver);
+	if (drained == STEP_BROKEN && verdict == DRIVER_COMMITTED)
+		verdict = DRIVER_REFUSED; /* its lines are lost with the sink */
+	if (verdict == DRIVER_UNDECIDED)
+		return 1;
+	if (stream->page_waits)
+		page_settle(stream->page, verdict == DRIVER_COMMITTED);
+	else if (verdict == DRIVER_COMMITTED)
+		page_settle_made(stream->page);
+	stream->page_waits = 0;
+	if (verdict == DRIVER_COMMITTED) {
+		stream->newest_event_unix_ms = 0;
+		stream_mark(stream);
+	}
+	return 1;
+}
+
+static void stream_driver_ended(struct stream *stream)
+{
+	enum flow_end_reason reason = stream->wish.end_is_limit ? FLOW_END_REQUESTS_MAX : FLOW_END_DRAINED;
+	if (stream->wish.kind == PROGRAM_FAILED) {
+		reason = FLOW_END_FAILED;
+		/* The last answer's words are the same with more detail, or older. */
+		const char *text = stream->driver->error_text;
+		if (strncmp(stream->error_text, text, strlen(text)) != 0 || !text[0]) {
+			snprintf(stream->error_text, sizeof stream->error_text, "%s", text);
+			stream->error_fault = stream->driver->last_fault;
+		}
+	}
+	stream_end(stream, reason);
 }
 
 /* Begins the next question: on the connection that is there, or on a new one. */
-static void stream_ask(struct stream *stream, int64_t now_ns)
+static void stream_request(struct stream *stream, int64_t now_ns)
+{
+	connection_choose(stream, (unsigned)stream->wish.server);
+	answer_begin(stream);
+	if (stream->fd < 0) {
+		connection_open(stream, now_ns);
+		return;
+	}
+	stream->state = STREAM_HANDSHAKING; /* already done: the request goes out at once */
+	enum fault fault = connection_flush(stream);
+	if (fault != FAULT_NONE)
+		answer_finish(stream, fault, now_ns);
+	else
+		connection_receive(stream);
+}
+
+/* 1: there is no use in another question, and the stream has ended. */
+static int stream_is_over(struct stream *stream, int64_t now_ns)
 {
 	struct flow *flow = stream->flow;
-	if (flow->stops) {
+	int ended = stream->driver->table->ended(stream->driver);
+	if (flow->stops && !ended) {
 		stream_end(stream, FLOW_END_STOPPED);
-		return;
-	}
-	if (now_ns >= flow->budget_end_ns) {
+	} else if (now_ns >= flow->budget_end_ns && !ended) {
 		stream_end(stream, FLOW_END_BUDGET);
-		return;
-	}
-	if (sink_fault(flow->sink) != FAULT_NONE) {
+	} else if (sink_fault(flow->sink) != FAULT_NONE) {
 		stream->error_fault = sink_fault(flow->sink);
 		snprintf(stream->error_text, sizeof stream->error_text, "%s", sink_error_text(flow->sink));
 		stream_end(stream, FLOW_END_FAILED);
-		return;
 	}
-	stage_enter(flow->stage, STAGE_PROGRAM);
-	struct plan_time now = { now_ns, clock_unix_ns() };
-	plan_next(&stream->plan, now, &stream->ask);
-	stream_tell_plan_notice(stream);
-	if (stream->ask.kind == PLAN_END) {
-		stream_plan_ended(stream);
-	} else if (stream->ask.kind == PLAN_WAIT) {
-		if (stream->ask.wait_until_ns >= flow->budget_end_ns) {
-			stream_end(stream, FLOW_END_BUDGET);
+	return stream->state == STREAM_ENDED;
+}
+
+/* Asks the driver, and does what it says. */
+static void stream_ask(struct stream *stream, int64_t now_ns)
+{
+	struct flow *flow = stream->flow;
+	struct program_wish *wish = &stream->wish;
+	if (!stream->wish_waits) {
+		if (stream_is_over(stream, now_ns))
 			return;
-		}
+		stage_enter(flow->stage, STAGE_PROGRAM);
+		stream->driver->table->next(stream->driver, stream_time(stream, now_ns), wish);
+		stream_tell_driver_notice(stream);
+		stream->wish_waits = 1;
+	}
+	if (!stream_settle(stream, now_ns))
+		return;
+	stream->wish_waits = 0;
+	if (wish->kind == PROGRAM_REQUEST) {
+		stream_request(stream, now_ns);
+	} else if (wish->kind == PROGRAM_WAIT && wish->wait_until_ns < flow->budget_end_ns) {
 		stream->state = STREAM_WAITING;
-		stream->wake_ns = stream->ask.wait_until_ns;
-	} else if (stream->fd >= 0) {
-		stream->state = STREAM_HANDSHAKING; /* already done: the request goes out at once */
-		answer_begin(stream);
-		enum fault fault = connection_flush(stream);
-		if (fault != FAULT_NONE)
-			answer_finish(stream, fault, now_ns);
-		else
-			connection_receive(stream);
+		stream->wake_ns = wish->wait_until_ns;
+	} else if (wish->kind == PROGRAM_WAIT) {
+		stream_end(stream, FLOW_END_BUDGET);
 	} else {
-		answer_begin(stream);
-		connection_open(stream, now_ns);
+		stream_driver_ended(stream);
 	}
 }
 
@@ -186,7 +291,7 @@ static void stream_timeout(struct stream *stream, int64_t now_ns)
 	enum fault fault = FAULT_RING_STALL;
 	if (stream->state == STREAM_CONNECTING) {
 		fault = FAULT_RING_CONNECT_TIMEOUT;
-		stream->flow->resolved_valid = 0;
+		stream->flow->addresses[stream->server].valid = 0;
 		stream_detail(stream, "no answer within %lld s",
 			      (long long)(FLOW_CONNECT_NS / NS_PER_SECOND));
 	} else if (now_ns >= stream->page_end_ns && stream->state == STREAM_ASKING) {
@@ -227,6 +332,7 @@ static int stream_retry_stale(struct stream *stream, int64_t now_ns)
 
 static void stream_pump(struct stream *stream, int64_t now_ns)
 {
+	stream->pump_ns = now_ns;
 	switch (answer_pump(stream)) {
 	case PUMP_MORE:
 		connection_receive(stream);
@@ -248,6 +354,10 @@ void stream_unblock(struct stream *stream, int64_t now_ns)
 	if (!stream->blocked)
 		return;
 	stream->blocked = 0;
+	if (stream->state == STREAM_IDLE) {
+		stream_settle(stream, now_ns);
+		return;
+	}
 	stream->wake_ns = now_ns + stream->flow->settings.stall_ns;
 	stream->page_end_ns += now_ns - stream->blocked_ns; /* our reader's slowness is not the server's */
 	stream_pump(stream, now_ns);

@@ -5,6 +5,7 @@
 #ifndef FLOW_STREAM_H
 #define FLOW_STREAM_H
 
+#include "flow/driver.h"
 #include "flow/flow.h"
 #include "flow/page.h"
 #include "http/http.h"
@@ -13,7 +14,7 @@
 struct control;
 
 enum stream_state {
-	STREAM_IDLE,	/* ask the plan */
+	STREAM_IDLE,	/* ask the driver */
 	STREAM_WAITING, /* until wake_ns */
 	STREAM_CONNECTING,
 	STREAM_HANDSHAKING,
@@ -28,6 +29,13 @@ struct stream_mark {
 	char offset[CONTROL_OFFSET_BYTES_MAX + 1];
 };
 
+/* All header lines of an answer, for whoever wants to see them. A head is bounded, so they always fit. */
+struct answer_headers {
+	size_t count, bytes;
+	struct program_header lines[HTTP_HEADER_COUNT_MAX];
+	uint8_t text[HTTP_HEAD_BYTES_MAX];
+};
+
 struct stream {
 	struct flow *flow;
 	const char *config_id;
@@ -35,25 +43,36 @@ struct stream {
 	enum flow_end_reason end_reason;
 	int64_t wake_ns;     /* WAITING: go on; other states: too late */
 	int64_t page_end_ns; /* the answer must be complete by then */
-	int64_t asked_ns;
+	int64_t asked_ns;    /* the request was written; 0: it was not */
+	int64_t pump_ns;     /* the bytes that are being looked at came */
+
+	/* who decides */
+	struct driver *driver;
+	struct program_wish wish; /* the last one */
+	int wish_waits;		  /* it is still to be acted on */
+	int page_waits;		  /* the last page waits for the driver's verdict */
+	int settles_late;	  /* ended while the driver's own lines waited for the sink */
 
 	/* connection */
-	int fd; /* -1: none */
+	unsigned server; /* its index */
+	int fd;		 /* -1: none */
 	unsigned address_index;
 	unsigned contact_failures;
 	int contacted;	  /* some HTTP answer was received in this run */
 	int reused;	  /* the connection has answered before */
 	int answer_begun; /* bytes of the answer have arrived */
 	struct ring_operation connecting, receiving, sending;
-	struct tls *tls; /* NULL: plain */
+	struct tls *tls; /* NULL: plain; else tls_slot */
+	struct tls *tls_slot;
 
 	/* buffers, all from the arena */
 	uint8_t *receive; /* FLOW_RECEIVE_BYTES, registered */
 	uint8_t *plain;	  /* FLOW_PLAIN_BYTES; unused without TLS */
-	uint8_t *send;	  /* FLOW_SEND_BYTES: on their way */
-	uint8_t *request; /* FLOW_SEND_BYTES: being written */
-	uint8_t *problem; /* FLOW_PROBLEM_BYTES */
-	size_t problem_bytes;
+	uint8_t *send;	  /* request_bytes_max: on their way */
+	uint8_t *request; /* request_bytes_max: being written */
+	size_t request_bytes_max;
+	uint8_t *body; /* of answers that are no page */
+	size_t body_bytes;
 	struct cursor_in cipher_in;	  /* received, not yet decrypted (or, without TLS, not yet read) */
 	struct cursor_in plain_in;	  /* decrypted, not yet read */
 	struct cursor_in body_in;	  /* body bytes not yet inflated */
@@ -63,10 +82,9 @@ struct stream {
 	struct http_response response;
 	struct inflate *inflate;
 	struct page *page;
-	struct plan plan;
-	struct plan_ask ask;
+	struct answer_headers *headers; /* NULL: nobody wants to see them */
 	/* What the cursor may be while lines are on their way to the output: `written` is safe, `waiting`
-	 * will be, and the plan's own offset is safe when the sink has written `newest_sink_bytes`. */
+	 * will be, and the driver's own is safe when the sink has written `newest_sink_bytes`. */
 	struct stream_mark written, waiting;
 	int is_waiting;
 	uint64_t newest_sink_bytes;
@@ -78,30 +96,43 @@ struct stream {
 	int blocked;	    /* the sink is behind */
 	int64_t blocked_ns; /* since then */
 	enum fault transport_fault;
+	enum fault body_fault; /* of a body that is no page */
 
-	char error_text[2 * FLOW_TEXT_BYTES_MAX]; /* the plan's sentence and our detail */
+	/* full parsing */
+	int64_t newest_event_unix_ms; /* of the events since the last commit; 0: none has a time */
+	uint64_t page_malformed;
+	uint64_t malformed;
+
+	char error_text[2 * FLOW_TEXT_BYTES_MAX]; /* the driver's sentence and our detail */
 	enum fault error_fault;
 	char detail[FLOW_TEXT_BYTES_MAX / 2]; /* about the fault that is being reported */
 	struct flow_stream_report totals;
 };
 
+/* Takes everything from the arena. 0, or -1 with a sentence. */
+int stream_init(struct stream *stream, struct flow *flow, size_t index,
+		char error[static FLOW_TEXT_BYTES_MAX]);
 /* All of these return without waiting; ring completions drive them on. */
-void stream_init(struct stream *stream, struct flow *flow, const char *config_id);
 /* Goes as far as it can at `now_ns`. */
 void stream_advance(struct stream *stream, int64_t now_ns);
 void stream_completed(struct stream *stream, struct ring_operation *operation, int64_t now_ns);
 /* The sink has room again. */
 void stream_unblock(struct stream *stream, int64_t now_ns);
 void stream_end(struct stream *stream, enum flow_end_reason reason);
+/* Hears the driver's verdict on the last page, once its own lines are with the sink. 0: they wait for it. */
+int stream_settle(struct stream *stream, int64_t now_ns);
+struct program_time stream_time(const struct stream *stream, int64_t now_ns);
 /* When stream_advance() must be called at the latest. */
 int64_t stream_deadline_ns(const struct stream *stream);
 
 /* After each committed page: keeps its offset until its lines are written. */
 void stream_mark(struct stream *stream);
-/* The newest offset behind which every line is with the kernel. NULL: the plan's. */
+/* The newest offset behind which every line is with the kernel. NULL: the driver's. */
 const struct stream_mark *stream_safe_mark(const struct stream *stream);
 
 /* connection.c */
+/* The next request goes to this server: a connection to another is closed. */
+void connection_choose(struct stream *stream, unsigned server);
 void connection_open(struct stream *stream, int64_t now_ns);
 void connection_close(struct stream *stream);
 void connection_connected(struct stream *stream, int64_t now_ns);
@@ -109,7 +140,7 @@ void connection_connected(struct stream *stream, int64_t now_ns);
 enum fault connection_flush(struct stream *stream);
 void connection_receive(struct stream *stream);
 
-/* request.c: writes and signs the request of stream->ask into stream->request. */
+/* request.c: writes the request of stream->wish into stream->request. */
 enum fault request_write(struct stream *stream);
 
 /* answer.c */
@@ -120,12 +151,20 @@ enum pump {
 };
 void answer_begin(struct stream *stream);
 enum pump answer_pump(struct stream *stream);
-/* Tells the plan what came of it. */
+/* Status 200 to a question for lines. */
+int answer_is_page(const struct stream *stream);
+
+/* answer_end.c */
+void answer_header_seen(void *owner, struct span name, struct span value);
+/* Tells the driver what came of it. */
 void answer_finish(struct stream *stream, enum fault fault, int64_t now_ns);
+
+/* event.c: what struct page_observer calls. The owner is the stream. */
+enum fault event_seen(void *owner, struct span line, uint64_t offset);
 
 void stream_notice(struct stream *stream, enum flow_severity severity, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-void stream_tell_plan_notice(struct stream *stream);
+void stream_tell_driver_notice(struct stream *stream);
 void stream_detail(struct stream *stream, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 #endif

@@ -7,6 +7,11 @@
 
 #include "flow/stream.h"
 
+struct flow_addresses {
+	struct resolved resolved;
+	int valid;
+};
+
 struct flow {
 	struct flow_settings settings;
 	struct arena arena;
@@ -17,8 +22,11 @@ struct flow {
 	const struct scan_kernel *kernel;
 	struct stage_slot own_stage;
 	struct stage_slot *stage;
-	struct resolved resolved;
-	int resolved_valid;
+	/* For events; NULL: they are not decoded. A table is lent, so json.decode() has a decoder of its own.
+	 */
+	struct control_decoder *decoder;
+	struct control_decoder *text_decoder; /* NULL: neither programs nor states are there */
+	struct flow_addresses *addresses;     /* of each server */
 	int64_t start_ns;
 	int64_t budget_end_ns;	 /* INT64_MAX: none */
 	int64_t duration_end_ns; /* INT64_MAX: none */
@@ -29,7 +37,7 @@ struct flow {
 	struct stream *streams;
 };
 
-/* Fills flow->resolved; 0, or a resolver error code. */
-int flow_resolve(struct flow *flow);
+/* Fills the server's addresses; 0, or a resolver error code. */
+int flow_resolve(struct flow *flow, unsigned server);
 
 #endif

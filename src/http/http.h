@@ -13,26 +13,35 @@
 #include "base/span.h"
 
 /* Limits, each with its reason. */
-#define HTTP_HEAD_BYTES_MAX 32768      /* twice what nginx and Jetty send at most by default */
-#define HTTP_HEADER_COUNT_MAX 128      /* in one head; common servers allow 100 */
-#define HTTP_INTERIM_COUNT_MAX 8       /* 1xx answers before the real one */
-#define HTTP_CHUNK_LINE_BYTES_MAX 4096 /* size, extensions and CRLF; nobody sends a tenth of it */
-#define HTTP_TRAILER_BYTES_MAX 16384   /* half a head: trailers are rarer and shorter */
-#define HTTP_VALUE_BYTES_MAX 256       /* kept copies of Location and Content-Type are cut here */
-#define HTTP_REQUEST_BYTES_MAX 16384   /* what servers accept for a head; an offset of 4 KB fits escaped */
+#define HTTP_HEAD_BYTES_MAX 32768	  /* twice what nginx and Jetty send at most by default */
+#define HTTP_HEADER_COUNT_MAX 128	  /* in one head; common servers allow 100 */
+#define HTTP_INTERIM_COUNT_MAX 8	  /* 1xx answers before the real one */
+#define HTTP_CHUNK_LINE_BYTES_MAX 4096	  /* size, extensions and CRLF; nobody sends a tenth of it */
+#define HTTP_TRAILER_BYTES_MAX 16384	  /* half a head: trailers are rarer and shorter */
+#define HTTP_VALUE_BYTES_MAX 256	  /* kept copies of Location and Content-Type are cut here */
+#define HTTP_REQUEST_HEAD_BYTES_MAX 40960 /* a URL of 16 KB and as many header lines: servers refuse more */
 #define HTTP_RETRY_AFTER_SECONDS_MAX 31536000 /* a year; in nanoseconds it adds to any clock */
 
 /* One header line to send. */
 struct http_header {
-	const char *name;
+	struct span name;
 	struct span value;
 };
 
-/* Writes "GET <target> HTTP/1.1" with Host and the headers into `out`. Returns the bytes, or 0 when a
- * part holds bytes that HTTP forbids there (CR, LF, NUL, blanks in the target), the target does not begin
- * with "/", a header is Host or gives a body length, or it does not fit. */
-size_t http_request_write(const char *host, const char *target, const struct http_header *headers,
-			  size_t header_count, char *out, size_t out_bytes);
+struct http_request {
+	const char *method; /* "GET", "POST" */
+	const char *host;   /* for the Host line, with the port where it is not the scheme's own */
+	const char *target; /* path and query, escaped */
+	const struct http_header *headers;
+	size_t header_count;
+	struct span body; /* base NULL: none */
+};
+
+/* Writes "<method> <target> HTTP/1.1" with Host, the headers, a Content-Length where there is a body (or the
+ * method wants one: POST), and the body into `out`. Returns the bytes, or 0 when a part holds bytes that HTTP
+ * forbids there (CR, LF, NUL, blanks in the target), the target does not begin with "/", a header is Host or
+ * gives a body length, or it does not fit. */
+size_t http_request_write(const struct http_request *request, char *out, size_t out_bytes);
 
 enum http_encoding {
 	HTTP_ENCODING_IDENTITY,
@@ -54,6 +63,12 @@ struct http_response {
 	char location[HTTP_VALUE_BYTES_MAX];	 /* likewise */
 	uint64_t body_bytes;			 /* body bytes handed out so far */
 	uint64_t head_bytes;			 /* where the body begins: all heads, interim ones included */
+
+	/* Sees each well-formed header line of the response (not of interim ones): the name as it came, the
+	 * value without blanks around it, both lent for the call. Set it behind http_response_begin(), which
+	 * forgets it; NULL: nobody looks. */
+	void (*header_seen)(void *owner, struct span name, struct span value);
+	void *header_owner;
 
 	/* http's own from here */
 	enum fault fault;

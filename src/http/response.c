@@ -50,6 +50,8 @@ void http_response_begin(struct http_response *response, int64_t now_unix)
 	response->left_bytes = 0;
 	response->interim_count = 0;
 	response->now_unix = now_unix;
+	response->header_seen = NULL;
+	response->header_owner = NULL;
 }
 
 void http_break(struct http_response *response, enum fault fault, uint64_t offset)
@@ -211,12 +213,15 @@ static void field_line(struct http_response *response, struct span line)
 {
 	struct span name, value;
 	response->line_bytes = 0;
-	if (response->header_count++ == HTTP_HEADER_COUNT_MAX)
+	if (response->header_count++ == HTTP_HEADER_COUNT_MAX) {
 		http_break(response, FAULT_HTTP_HEAD_LIMIT, response->line_offset);
-	else if (!http_field_split(line_end_strip(line), &name, &value))
+	} else if (!http_field_split(line_end_strip(line), &name, &value)) {
 		http_break(response, FAULT_HTTP_HEAD, response->line_offset);
-	else
+	} else {
 		http_field_take(response, name, value);
+		if (response->header_seen && response->status >= 200)
+			response->header_seen(response->header_owner, name, value);
+	}
 }
 
 /* A line waited in line[] for the first byte behind it, and here it is. Returns 1 when that is a blank, which

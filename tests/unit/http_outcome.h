@@ -34,9 +34,34 @@ struct outcome {
 	uint64_t body_bytes;
 	uint64_t head_bytes;
 	size_t span_count;
-	uint8_t *body;		 /* free() it */
+	uint8_t *body;	     /* free() it */
+	uint64_t lines_hash; /* of all that the observer saw, in order */
+	size_t line_count, lines_bytes;
+	char lines[1024];	 /* "name:value\n" of the first of them, names in lower case */
 	const char *broken_rule; /* a promise of http.h that was not kept, or NULL */
 };
+
+__attribute__((unused)) static void outcome_keep(struct outcome *outcome, struct span text, int is_name)
+{
+	for (size_t i = 0; i <= text.bytes; i++) {
+		uint8_t byte = i < text.bytes ? text.base[i] : is_name ? ':' : '\n';
+		if (is_name && byte >= 'A' && byte <= 'Z')
+			byte |= 0x20;
+		outcome->lines_hash = (outcome->lines_hash ^ byte) * UINT64_C(0x100000001b3);
+		if (outcome->lines_bytes + 1 < sizeof outcome->lines)
+			outcome->lines[outcome->lines_bytes++] = (char)byte;
+	}
+}
+
+__attribute__((unused)) static void outcome_header_seen(void *owner, struct span name, struct span value)
+{
+	struct outcome *outcome = owner;
+	if (name.bytes == 0)
+		outcome->broken_rule = "a header line has a name";
+	outcome_keep(outcome, name, 1);
+	outcome_keep(outcome, value, 0);
+	outcome->line_count++;
+}
 
 /* One piece of the input, until the parser has nothing more to say about it. */
 __attribute__((unused)) static void outcome_feed(struct outcome *outcome, struct http_response *response,
@@ -76,6 +101,8 @@ outcome_of(const uint8_t *data, size_t bytes, size_t (*piece_bytes)(void *contex
 	struct http_response *response = malloc(sizeof *response);
 	memset(response, 0xa5, sizeof *response);
 	http_response_begin(response, OUTCOME_NOW_UNIX);
+	response->header_seen = outcome_header_seen;
+	response->header_owner = &outcome;
 	for (size_t at = 0; at < bytes && !outcome.broken_rule;) {
 		size_t piece = piece_bytes(context, at);
 		if (piece > bytes - at)
@@ -136,6 +163,8 @@ __attribute__((unused)) static const char *outcome_difference(const struct outco
 	SAME(retry_after_seconds);
 	SAME(body_bytes);
 	SAME(head_bytes);
+	SAME(line_count);
+	SAME(lines_hash);
 #undef SAME
 	if (strcmp(a->content_type, b->content_type) != 0)
 		return "content_type";

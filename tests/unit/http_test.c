@@ -676,79 +676,39 @@ static void broken_is_sticky(void)
 	free(response);
 }
 
-static void request_text(void)
+static void header_lines_are_seen(void)
 {
-	char out[256];
-	const struct http_header headers[] = {
-		{ "Accept-Encoding", span_of_text("gzip") },
-		{ "X-Empty", span_of_text("") },
-		{ "Authorization", span_of_text("EG1-HMAC-SHA256 a=b;\t\xc3\xa4") },
+	struct outcome got = outcome_text("HTTP/1.1 103 Early\r\nLink: </a>\r\n\r\n"
+					  "HTTP/1.1 200 OK\r\nLINK: \t</b>; rel=\"next\" \r\nX-Empty:\r\n"
+					  "Link: </c>\r\nContent-Length: 0\r\nX-Fold: a\r\n\tb\r\n\r\n");
+	EQ(got.step, STEP_DONE);
+	EQ(got.line_count, 5);
+	got.lines[got.lines_bytes] = 0;
+	EQ_TEXT(got.lines, "link:</b>; rel=\"next\"\nx-empty:\nlink:</c>\ncontent-length:0\nx-fold:a \tb\n");
+	free(got.body);
+	/* A line that is none is not shown, and neither is anything behind it. */
+	got = outcome_text(OK("A: 1\r\nB 2\r\nC: 3\r\n"));
+	EQ(got.fault, FAULT_HTTP_HEAD);
+	EQ(got.line_count, 1);
+	free(got.body);
+}
+
+static void bodiless_statuses_end_with_the_head(void)
+{
+	static const char *const texts[] = {
+		"HTTP/1.1 304 Not Modified\r\nContent-Length: 1234\r\nETag: \"x\"\r\n\r\n",
+		"HTTP/1.1 304 Not Modified\r\nContent-Encoding: gzip\r\n\r\n",
+		"HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"HTTP/1.1 204 No Content\r\n\r\n",
 	};
-	static const char want[] =
-		"GET /siem/v1/configs/1?offset=a%20b;c&limit=2 HTTP/1.1\r\n"
-		"Host: akab-x.luna.akamaiapis.net:443\r\nAccept-Encoding: gzip\r\nX-Empty: \r\n"
-		"Authorization: EG1-HMAC-SHA256 a=b;\t\xc3\xa4\r\n\r\n";
-	const char *host = "akab-x.luna.akamaiapis.net:443";
-	const char *target = "/siem/v1/configs/1?offset=a%20b;c&limit=2";
-	size_t bytes = http_request_write(host, target, headers, 3, out, sizeof out);
-	EQ_BYTES(out, bytes, want, sizeof want - 1);
-	/* Exactly as much room as needed, and every room that is too small, each in a block of its own. */
-	for (size_t room = 0; room <= sizeof want - 1; room++) {
-		char *small = malloc(room + 1);
-		bytes = http_request_write(host, target, headers, 3, small + 1, room);
-		free(small);
-		EQ(bytes, room == sizeof want - 1 ? room : 0);
+	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+		struct outcome got = outcome_text(texts[i]);
+		EQ(got.step, STEP_DONE);
+		EQ(got.keep_alive, 1);
+		EQ(got.body_bytes, 0);
+		EQ(got.consumed_bytes, strlen(texts[i]));
+		free(got.body);
 	}
-	bytes = http_request_write("[::1]:8080", "/", NULL, 0, out, sizeof out);
-	EQ_BYTES(out, bytes, "GET / HTTP/1.1\r\nHost: [::1]:8080\r\n\r\n", 36);
-}
-
-static size_t request_bytes(const char *host, const char *target, const char *name, struct span value)
-{
-	char out[512];
-	const struct http_header header = { name, value };
-	return http_request_write(host, target, &header, 1, out, sizeof out);
-}
-
-static void request_refused(void)
-{
-	struct span v = span_of_text("v");
-	NE(request_bytes("h", "/", "N", v), 0);
-	static const char *const hosts[] = { "",   "h h", "h\r\nX: y", "h/",	   "u@h",
-					     "h#", "h?",  "h\x7f",     "h\xc3\xa4" };
-	for (size_t i = 0; i < sizeof hosts / sizeof *hosts; i++)
-		EQ(request_bytes(hosts[i], "/", "N", v), 0);
-	static const char *const targets[] = { "",    "x",   "*",   "http://h/", "/ x",	     "/\r\nX: y",
-					       "/\n", "/#f", "/\t", "/\x7f",	 "/\xc3\xa4" };
-	for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
-		EQ(request_bytes("h", targets[i], "N", v), 0);
-	static const char *const names[] = {
-		"",	     "N N",  "N:",   "N\r\n",	       "N\x01",
-		"N\xc3\xa4", "host", "Host", "CONTENT-LENGTH", "Transfer-Encoding"
-	};
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-		EQ(request_bytes("h", "/", names[i], v), 0);
-	static const char values[] = "a\rb\nc\0d\x01\x7f";
-	for (size_t i = 1; i < sizeof values - 1; i++) {
-		if (i == 1 || i == 3 || i == 5 || i >= 7)
-			EQ(request_bytes("h", "/", "N", span_of(values + i, 1)), 0);
-		EQ(request_bytes("h", "/", "N", span_of(values, i + 1)), 0);
-	}
-}
-
-static void request_limits(void)
-{
-	static char out[HTTP_REQUEST_BYTES_MAX * 2], target[HTTP_REQUEST_BYTES_MAX + 1] = "/";
-	static struct http_header headers[HTTP_HEADER_COUNT_MAX + 1];
-	size_t fixed_bytes = http_request_write("h", "/", NULL, 0, out, sizeof out);
-	memset(target, '/', HTTP_REQUEST_BYTES_MAX - fixed_bytes + 1);
-	EQ(http_request_write("h", target, NULL, 0, out, sizeof out), HTTP_REQUEST_BYTES_MAX);
-	strcat(target, "/");
-	EQ(http_request_write("h", target, NULL, 0, out, sizeof out), 0);
-	for (size_t i = 0; i <= HTTP_HEADER_COUNT_MAX; i++)
-		headers[i] = (struct http_header){ "N", span_of_text("v") };
-	NE(http_request_write("h", "/", headers, HTTP_HEADER_COUNT_MAX, out, sizeof out), 0);
-	EQ(http_request_write("h", "/", headers, HTTP_HEADER_COUNT_MAX + 1, out, sizeof out), 0);
 }
 
 TEST_MAIN(T(content_length), T(content_length_zero_and_duplicates), T(content_length_refused),
@@ -758,4 +718,4 @@ TEST_MAIN(T(content_length), T(content_length_zero_and_duplicates), T(content_le
 	  T(transfer_encoding_refused), T(connection), T(retry_after), T(copies_are_cut_and_clean),
 	  T(truncated), T(head_limit), T(header_count_limit), T(chunk_limits),
 	  T(large_body_comes_in_large_spans), T(one_object_many_responses), T(broken_is_sticky),
-	  T(request_text), T(request_refused), T(request_limits))
+	  T(header_lines_are_seen), T(bodiless_statuses_end_with_the_head))
