@@ -148,7 +148,7 @@ static void write_grid(const struct grid *grid, FILE *out)
 static void write_tables(const struct compare *compare, FILE *out)
 {
 	/* Two tables beside each other, where they are narrow. */
-	fprintf(out, "<div class=\"%s\">\n", compare->side_count <= 3 ? "tables" : "tables wide");
+	fprintf(out, "<div class=\"%s\">\n", compare->side_count <= 2 ? "tables" : "tables wide");
 	for (size_t i = 0; i < TABLE_COUNT; i++) {
 		const struct compare_table *table = &compare->tables[i];
 		if (!table->count)

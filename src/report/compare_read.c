@@ -103,7 +103,7 @@ static int by_version(const void *left, const void *right)
 	return strverscmp(*(char *const *)left, *(char *const *)right);
 }
 
-/* The subfolders with a run.json, in the order of their numbers. */
+/* The subfolders that hold a run, in the order of their numbers. */
 static size_t list_repeats(const char *folder, char *names[static COMPARE_REPEATS_MAX])
 {
 	DIR *directory = opendir(folder);
@@ -114,7 +114,7 @@ static size_t list_repeats(const char *folder, char *names[static COMPARE_REPEAT
 		if (entry->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-		if (!is_there(path, "run.json"))
+		if (!has_run(path))
 			continue;
 		if (count == COMPARE_REPEATS_MAX) {
 			count++; /* too many; the caller says so */

@@ -23,7 +23,7 @@ void *report_allocate(size_t count, size_t bytes)
 
 const char *frame_kind_class(unsigned kind)
 {
-	static const char *const classes[FRAME_KIND_COUNT] = { "own",	 "lib",	    "libc",
+	static const char *const classes[FRAME_KIND_COUNT] = { "own",	 "lua",	    "lib",  "libc",
 							       "kernel", "unknown", "label" };
 	return classes[kind];
 }
@@ -31,7 +31,7 @@ const char *frame_kind_class(unsigned kind)
 const char *frame_kind_title(unsigned kind)
 {
 	static const char *const titles[FRAME_KIND_COUNT] = {
-		"program", "library", "libc, runtime", "kernel", "no name", "group",
+		"program", "program in Lua", "library", "libc, runtime", "kernel", "no name", "group",
 	};
 	return titles[kind];
 }
@@ -65,6 +65,8 @@ static uint8_t kind_of(const struct pprof *profile, uint32_t mapping_id, const c
 	if (starts_with(module, "[kernel") || starts_with(module, "[module") ||
 	    starts_with(module, "[guest.kernel") || (length > 3 && !strcmp(module + length - 3, ".ko")))
 		return FRAME_KERNEL;
+	if (!strcmp(module, "[lua]"))
+		return FRAME_LUA;
 	if (has_no_name(name))
 		return FRAME_UNKNOWN;
 	if (is_libc(module))

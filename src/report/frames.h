@@ -15,6 +15,7 @@
 /* Whose code it is: decides the colour. */
 enum frame_kind {
 	FRAME_OWN,     /* the program itself, or code it made (JIT) */
+	FRAME_LUA,     /* a program in Lua that an interpreter in there runs */
 	FRAME_LIBRARY, /* any other object */
 	FRAME_LIBC,    /* the C library, the loader, the vdso, a language's runtime */
 	FRAME_KERNEL,

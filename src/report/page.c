@@ -447,6 +447,7 @@ int page_write(struct page *page)
 	page_time(page);
 	if (has_profile(page)) {
 		page_functions(page);
+		page_program(page);
 		page_memory(page);
 		page_trust(page);
 		page_flames(page);

@@ -45,6 +45,7 @@ int page_write(struct page *page);
 /* ---- Its parts ---- */
 void page_time(const struct page *page);      /* throughput, stages */
 void page_functions(const struct page *page); /* flat and cumulative */
+void page_program(const struct page *page);   /* lines of a program in Lua */
 void page_memory(const struct page *page);
 void page_trust(const struct page *page); /* overhead, completeness, confinement */
 void page_flames(const struct page *page);

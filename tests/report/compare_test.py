@@ -208,7 +208,11 @@ def repeats_are_in_order():
         os.mkdir(place.at("a/logs"))
         place.run("b", record())
         document = as_json(place.at("a"), place.at("b"))
+        for number in (1, 2):
+            place.run(f"go/{number}", cpu=cpu_profile(samples_of(100 * number)))
+        other_tool = as_json(place.at("go"), place.run("c", record(), cpu_profile(samples_of())))
     equal(cells(document, "memory", "rss_bytes_max")[0]["runs"], [1, 9, 10], "the order of the runs")
+    equal(cells(other_tool, "cpu_flat", "decode")[0]["samples"], 300, "samples of the runs without run.json")
 
 
 def a_run_may_lack_anything():
