@@ -219,11 +219,11 @@ static void put_spread(struct grid *grid, size_t at, size_t column, const struct
 
 /* ---- The sides ---- */
 
-const struct compare_row *compare_scalar(const struct compare *compare, unsigned table, const char *key)
+const struct compare_row *compare_find(const struct compare_table *table, const char *key)
 {
-	for (size_t i = 0; i < compare->tables[table].count; i++)
-		if (!strcmp(compare->tables[table].rows[i].key, key))
-			return &compare->tables[table].rows[i];
+	for (size_t i = 0; i < table->count; i++)
+		if (!strcmp(table->rows[i].key ? table->rows[i].key : table->rows[i].name, key))
+			return &table->rows[i];
 	return NULL;
 }
 
@@ -243,7 +243,7 @@ struct grid *grid_of_sides(const struct compare *compare, enum grid_detail detai
 	struct grid *grid = grid_create(compare->side_count + 1, HEAD_COUNT + 2 * FIGURES);
 	char text[GRID_FIGURE_BYTES_MAX];
 	grid->title = "Runs";
-	grid->note = compare_scalar(compare, TABLE_THROUGHPUT, "cpu_seconds_per_million_events")
+	grid->note = compare_find(&compare->tables[TABLE_THROUGHPUT], "cpu_seconds_per_million_events")
 			     ? "CPU-s/M: CPU-seconds per million events. The first side is the baseline."
 			     : "The first side is the baseline.";
 	grid->shrinks = 1;
@@ -261,7 +261,8 @@ struct grid *grid_of_sides(const struct compare *compare, enum grid_detail detai
 		put(grid, i + 1, 4, text_count((int64_t)side->run_count, text));
 	}
 	for (size_t f = 0; f < FIGURES; f++) {
-		const struct compare_row *row = compare_scalar(compare, figures[f].table, figures[f].key);
+		const struct compare_row *row =
+			compare_find(&compare->tables[figures[f].table], figures[f].key);
 		size_t column = HEAD_COUNT + 2 * f;
 		put(grid, 0, column, figures[f].head);
 		for (size_t i = 0; row && i < compare->side_count; i++) {

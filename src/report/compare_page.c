@@ -94,7 +94,7 @@ static void write_bars(const struct compare *compare, FILE *out)
 	};
 	fputs("<div class=\"bars\">\n", out);
 	for (size_t b = 0; b < sizeof bars / sizeof *bars; b++) {
-		const struct compare_row *row = compare_scalar(compare, bars[b].table, bars[b].key);
+		const struct compare_row *row = compare_find(&compare->tables[bars[b].table], bars[b].key);
 		double most = 0;
 		if (!row)
 			continue;
@@ -106,6 +106,78 @@ static void write_bars(const struct compare *compare, FILE *out)
 		for (size_t i = 0; i < compare->side_count; i++)
 			write_bar(&compare->sides[i], row, &row->cells[i], most, out);
 		fputs("</div>\n", out);
+	}
+	fputs("</div>\n", out);
+}
+
+/* ---- Where the CPU time goes ---- */
+
+enum { PARTS_MAX = 7 /* colours that are told apart; what is left is grey */ };
+
+/* The largest rows of CPU by stage, or by package where there are no stages. */
+static size_t parts_of(const struct compare_table *table, const struct compare_row *parts[static PARTS_MAX])
+{
+	size_t count = 0;
+	for (size_t i = 0; i < table->count && count < PARTS_MAX; i++)
+		if (strcmp(table->rows[i].name, "all packages") != 0)
+			parts[count++] = &table->rows[i];
+	return count;
+}
+
+static void write_part(const struct compare_cell *cell, const char *name, size_t colour, double most,
+		       double whole, unsigned unit, FILE *out)
+{
+	char text[GRID_FIGURE_BYTES_MAX];
+	if (!(cell->median > 0))
+		return;
+	fprintf(out, "<i class=\"c%zu\" style=\"width:%.2f%%\" title=\"", colour, cell->median / most * 100);
+	words(out, name);
+	fputs(": ", out);
+	words(out, grid_figure(cell->median, unit, text));
+	if (unit != UNIT_SHARE) {
+		fputs(", ", out);
+		words(out, text_share(cell->median, whole, text));
+	}
+	fputs("\"></i>", out);
+}
+
+static void write_parts(const struct compare *compare, FILE *out)
+{
+	const struct compare_table *stages = &compare->tables[TABLE_STAGES];
+	const struct compare_table *table = stages->count ? stages : &compare->tables[TABLE_PACKAGES];
+	const struct compare_row *parts[PARTS_MAX],
+		*all = compare_find(&compare->tables[TABLE_PACKAGES], "all packages");
+	size_t count = parts_of(table, parts);
+	double most = 0;
+	if (!all || !count)
+		return;
+	fprintf(out, "<div class=\"parts\"><h3>%s</h3>\n<p class=\"hint\">%s</p>\n<p class=\"key\">",
+		table->title, table->note);
+	for (size_t i = 0; i < count; i++) {
+		fprintf(out, "<span><i class=\"dot c%zu\"></i>", i + 1);
+		words(out, parts[i]->name);
+		fputs("</span>", out);
+	}
+	if (table->count > count + (table != stages)) /* "all packages" is one of them */
+		fprintf(out, "<span><i class=\"dot c%d\"></i>all others</span>", PARTS_MAX + 1);
+	fputs("</p>\n", out);
+	for (size_t i = 0; i < compare->side_count; i++)
+		most = fmax(most, all->cells[i].median); /* fmax() passes over NaN */
+	for (size_t i = 0; i < compare->side_count && most > 0; i++) {
+		struct compare_cell rest = all->cells[i];
+		fputs("<div class=\"row\"><span class=\"who\">", out);
+		words(out, compare->sides[i].label);
+		fputs("</span><span class=\"track\">", out);
+		for (size_t k = 0; k < count; k++) {
+			const struct compare_cell *cell = &parts[k]->cells[i];
+			write_part(cell, parts[k]->name, k + 1, most, all->cells[i].median, all->unit, out);
+			rest.median -= cell->count ? cell->median : 0;
+		}
+		/* Medians of parts do not add up to the median of the whole. */
+		if (rest.median > all->cells[i].median * 0.001)
+			write_part(&rest, "all others", PARTS_MAX + 1, most, all->cells[i].median, all->unit,
+				   out);
+		fputs("</span></div>\n", out);
 	}
 	fputs("</div>\n", out);
 }
@@ -280,6 +352,7 @@ int compare_write_page(const struct compare *compare, FILE *out)
 	struct grid *grid = grid_of_sides(compare, GRID_WHOLE);
 	fputs("<section id=\"summary\">\n<h2>Summary</h2>\n", out);
 	write_bars(compare, out);
+	write_parts(compare, out);
 	write_grid(grid, out);
 	grid_destroy(grid);
 	fputs("<p class=\"hint\">", out);

@@ -170,8 +170,8 @@ char *grid_figure(double figure, unsigned unit, char text[static GRID_FIGURE_BYT
 char *grid_change(const struct compare_cell *cell, char text[static GRID_FIGURE_BYTES_MAX]);
 const char *grid_mark(const struct compare_cell *cell);
 uint8_t grid_tone(const struct compare_row *row, const struct compare_cell *cell);
-/* The row of a table of scalars, or NULL. */
-const struct compare_row *compare_scalar(const struct compare *compare, unsigned table, const char *key);
+/* The row of this key (or name, where rows have no keys), or NULL. */
+const struct compare_row *compare_find(const struct compare_table *table, const char *key);
 extern const char grid_legend[];
 
 /* ---- compare_flame.c ---- */

@@ -524,6 +524,10 @@ def a_page_compares():
         # CPU of four sides and three differences, live heap and allocations of two sides and their difference each.
         equal(len(pictures_of(text)), 4 + 3 + 2 * (2 + 1), "flame graphs")
         equal(text.count('style="left:'), 2, "ranges on bars")
+        # CPU by stage as bars: all of the longest is the width; medians of 170, 275, 195 and 375 samples.
+        rows = re.findall(r'<div class="row">.*?</div>', text[text.index('<div class="parts">'):], re.S)[:4]
+        for row, samples in zip(rows, (170, 275, 195, 375)):
+            near(round(sum(map(float, re.findall(r"width:([\d.]+)%", row))), 1), round(samples / 3.75, 1), "a bar")
         shares = place.at("shares.html")
         compare("--html", shares, os.path.join(a, "cpu_mid.pprof"), os.path.join(b, "cpu_mid.pprof"))
         contains(place.text("shares.html"), "in shares of the profile")
