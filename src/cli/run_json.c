@@ -73,6 +73,8 @@ static struct json_object *record_stream(const struct flow_stream_report *report
 	json_add_text(object, "cursor", report->cursor);
 	json_add_number(object, "events", report->events);
 	json_add_number(object, "events_uncommitted", report->events_uncommitted);
+	json_add_number(object, "made_events", report->made_events);
+	json_add_number(object, "malformed_events", report->malformed);
 	json_add_number(object, "event_bytes", report->event_bytes);
 	json_add_number(object, "received_bytes", report->received_bytes);
 	json_add_number(object, "sent_bytes", report->sent_bytes);

@@ -15,8 +15,9 @@ int settings_program(struct settings *settings, char *error)
 	if (!settings->interpreted)
 		return 0;
 	if (!settings->prog)
-		return settings_error(error,
-				      "the built-in program is not part of this build; name one with -prog");
+		settings->program = program_akamai;
+	if (!settings->prog)
+		return 0;
 	if (!settings->prog[0])
 		return settings_error(error, "-prog names no file");
 	FILE *file = file_read_regular(settings->prog);

@@ -68,6 +68,10 @@ static void summary_stream(const struct run *run, const struct flow_stream_repor
 			"  %" PRIu64
 			" times a repeated page differed: some events may have been handed on twice\n",
 			plan->skip_mismatches);
+	if (report->malformed)
+		fprintf(out,
+			"  %" PRIu64 " of the events are no JSON object; they were handed on as they came\n",
+			report->malformed);
 	if (report->events_uncommitted)
 		fprintf(out,
 			"  %" PRIu64
