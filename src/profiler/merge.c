@@ -3,8 +3,9 @@
  * On the native stack the interpreter appears as runs of frames in its library. Between them are C functions
  * that the program calls, and these are among its calls, too: there the two stacks are joined. From the root,
  * the first run stands for the calls up to the first such function, whose frames follow, the second run for
- * those up to the second, and so on. What is left at the leaf was called by the interpreter itself (its
- * allocator, a hook), and where the innermost frame is the interpreter's own it stays: its time can be seen.
+ * those up to the second, and so on. What is left at the leaf is no call of the program: the interpreter's
+ * allocator or hook, or what a C function asks of the interpreter, of which the outermost frame stays
+ * (lua_rawset). Where the innermost frame is the interpreter's own it stays, too: its time can be seen.
  *
  * Where the two do not fit each other, because one of them is cut, all calls stand in place of all that lies
  * between the first run and the last.
@@ -94,11 +95,12 @@ static void put_joined(struct merge *merge)
 		if (!called)
 			break;
 		put_frames(merge);
-	} while (merge->frames);
-	/* The allocator, a hook; or nothing. */
-	for (; merge->frames; merge->frames--)
-		if (!next_is_library(merge))
+	} while (merge->frames && merge->words);
+	while (put_frames(merge), merge->frames) {
+		if (merge->frames > 1) /* the leaf is put down last */
 			put(merge, (struct merge_item){ MERGE_FRAME, (uint32_t)merge->frames - 1 });
+		skip_run(merge);
+	}
 	put_words(merge); /* one that has been made this moment */
 }
 

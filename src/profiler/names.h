@@ -67,8 +67,8 @@ void names_read_jit(struct names *names, pid_t pid);
 size_t names_of_jit(struct names *names, pid_t pid, uint64_t address,
 		    struct name_line lines[static NAMES_LINES_MAX]);
 
-/* Lua, see names_lua.c: what the target says of the interpreter in it; a NUL is behind it. 0, or -1 with a sentence: it says why
- * there is nothing, or makes no sense, and nothing of this text counts. */
+/* Lua, see names_lua.c: what the target says of the interpreter in it; a NUL is behind it. 0, or -1 with a
+ * sentence: it says why there is nothing, or makes no sense, and nothing of this text counts. */
 int names_read_lua(struct names *names, const char *text, size_t bytes, char *error, size_t error_bytes);
 /* Not is_known: nothing was said so far. */
 const struct interpreter_layout *names_lua_layout(const struct names *names);
@@ -77,7 +77,7 @@ uint64_t names_lua_library(const struct names *names);
 /* The line that a place is in, as the kernel's programs see it, behind the instruction that is executed; and
  * where its instructions begin. 1, or 0: it is in no function. */
 int names_of_lua(struct names *names, uint64_t place, struct name_line *ret_line, uint64_t *ret_address);
-/* What programs call the C function there; NULL when they do not. */
+/* What programs call the C function there; NULL when they do not, or by several names. */
 const char *names_lua_native(const struct names *names, uint64_t address);
 /* From the first instruction of all functions to behind the last. */
 void names_lua_range(const struct names *names, uint64_t *ret_start, uint64_t *ret_end);

@@ -306,10 +306,15 @@ int names_of_lua(struct names *names, uint64_t place, struct name_line *ret_line
 
 const char *names_lua_native(const struct names *names, uint64_t address)
 {
-	for (size_t i = 0; i < names->lua.native_count; i++)
-		if (names->lua.natives[i].address == address)
-			return names->lua.natives[i].name;
-	return NULL;
+	const char *name = NULL;
+	for (size_t i = 0; i < names->lua.native_count; i++) {
+		if (names->lua.natives[i].address != address)
+			continue;
+		if (name)
+			return NULL; /* what is many things by its upvalues has none of their names */
+		name = names->lua.natives[i].name;
+	}
+	return name;
 }
 
 void names_lua_range(const struct names *names, uint64_t *ret_start, uint64_t *ret_end)

@@ -162,6 +162,19 @@ static uint32_t unknown_location(struct writer *writer, uint64_t address)
 	return known ? known : writer_location(writer, mapping_id, address, &line, 1);
 }
 
+/* A C function that programs can call is called as they call it. */
+static void name_native(struct writer *writer, const struct unwind_mapping *mapping, struct object *object,
+			uint64_t address, struct name_line *line)
+{
+	struct names *names = writer->profiler->names;
+	if (!names_lua_layout(names)->is_known)
+		return;
+	uint64_t start = names_function_start(names, object, address - mapping->bias);
+	const char *name = start == UINT64_MAX ? NULL : names_lua_native(names, start + mapping->bias);
+	if (name && !*line->file) /* one without debug information, of which nothing better is known */
+		line->name = name;
+}
+
 uint32_t writer_user_location(struct writer *writer, uint32_t tgid, uint32_t generation, uint64_t address)
 {
 	struct name_line lines[NAMES_LINES_MAX];
@@ -175,9 +188,9 @@ uint32_t writer_user_location(struct writer *writer, uint32_t tgid, uint32_t gen
 		return known;
 	size_t count;
 	if (mapping->kind == MAPPING_OBJECT) {
-		count = names_of_object(writer->profiler->names,
-					objects_at(writer->profiler->objects, mapping->object_id),
-					address - mapping->bias, lines);
+		struct object *object = objects_at(writer->profiler->objects, mapping->object_id);
+		count = names_of_object(writer->profiler->names, object, address - mapping->bias, lines);
+		name_native(writer, mapping, object, address, &lines[count - 1]);
 	} else if (mapping->kind == MAPPING_JIT) {
 		count = names_of_jit(writer->profiler->names, (pid_t)tgid, address, lines);
 	} else {

@@ -111,6 +111,24 @@ static void put_functions(struct table *table, uint64_t proto, int depth)
 		put_functions(table, interpreter_inner(table->layout, &function, i), depth + 1);
 }
 
+/* The C function on top of the stack; and one that it stands in for, which it keeps as its first variable. */
+static void put_function_in_c(struct table *table, lua_State *state, const char *name)
+{
+	size_t begin = table->used;
+	put(table, "native %" PRIx64, (uint64_t)(uintptr_t)lua_tocfunction(state, -1));
+	put_name(table, name);
+	forget_if_full(table, begin);
+	if (!lua_getupvalue(state, -1, 1))
+		return;
+	begin = table->used;
+	if (lua_iscfunction(state, -1) && !table->full) {
+		put(table, "native %" PRIx64, (uint64_t)(uintptr_t)lua_tocfunction(state, -1));
+		put_name(table, name);
+		forget_if_full(table, begin);
+	}
+	lua_pop(state, 1);
+}
+
 static void put_natives(struct table *table, lua_State *state, const char *prefix, int depth);
 
 /* The value on top of the stack, and its key below it. */
@@ -121,11 +139,8 @@ static void put_native(struct table *table, lua_State *state, const char *prefix
 		return;
 	snprintf(name, sizeof name, "%s%s", prefix, lua_tostring(state, -2));
 	if (lua_iscfunction(state, -1)) {
-		size_t begin = table->used;
 		table->natives++;
-		put(table, "native %" PRIx64, (uint64_t)(uintptr_t)lua_tocfunction(state, -1));
-		put_name(table, name);
-		forget_if_full(table, begin);
+		put_function_in_c(table, state, name);
 	} else if (lua_istable(state, -1) && depth < NATIVE_DEPTH_MAX && strcmp(name, "_G") != 0) {
 		size_t used = strlen(name);
 		if (used + 2 > sizeof name)

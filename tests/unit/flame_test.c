@@ -13,8 +13,8 @@ static struct pprof *profile_of(const char *type, const char *unit)
 	struct pprof *profile = pprof_create();
 	pprof_add_value_type(profile, type, unit);
 	static const char *const modules[] = { "/usr/bin/program", "/lib/libc.so.6", "/lib/libz.so.1",
-					       "[kernel.kallsyms]" };
-	for (size_t i = 0; i < 4; i++) {
+					       "[kernel.kallsyms]", "[lua]" };
+	for (size_t i = 0; i < sizeof modules / sizeof *modules; i++) {
 		struct pprof_mapping mapping = { .start = (i + 1) << 32,
 						 .limit = ((i + 1) << 32) + 0x1000000 };
 		mapping.filename = pprof_string(profile, modules[i]);
@@ -148,9 +148,11 @@ static void kinds_have_classes(void)
 			   location_of(profile, 2, 2, "malloc", NULL),
 			   location_of(profile, 3, 3, "deflate", NULL),
 			   location_of(profile, 3, 4, "libz.so.1!fde_1a40", NULL),
-			   location_of(profile, 4, 5, "do_syscall_64", NULL) };
-	add_stack(profile, ids, 5, 1);
+			   location_of(profile, 4, 5, "do_syscall_64", NULL),
+			   location_of(profile, 5, 6, "on_event", NULL) };
+	add_stack(profile, ids, 6, 1);
 	char *text = picture_of(profile, NULL);
+	HAS_TEXT(text, "<g class=\"f lua\"><title>on_event\n");
 	HAS_TEXT(text, "<g class=\"f own\"><title>outer\n");
 	HAS_TEXT(text, "<g class=\"f own i\"><title>inner\n");
 	HAS_TEXT(text, "<g class=\"f libc\"><title>malloc\n");

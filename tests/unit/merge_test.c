@@ -61,8 +61,9 @@ static void functions_between(void)
 static void behind_the_calls(void)
 {
 	EQ_TEXT(merged("aLLm", "l", 1), "a<0>m");    /* the allocator */
-	EQ_TEXT(merged("aLLhLL", "l", 1), "a<0>hL"); /* a hook that raises */
-	EQ_TEXT(merged("aLcLm", "lo", 1), "a<0>cm"); /* a C function makes a string */
+	EQ_TEXT(merged("aLLhLL", "l", 1), "a<0>hLL"); /* a hook that raises */
+	EQ_TEXT(merged("aLcL", "lo", 1), "a<0>cL");
+	EQ_TEXT(merged("aLcLLm", "lo", 1), "a<0>cLm"); /* a C function makes a string */
 	EQ_TEXT(merged("aLcLLm", "lol", 1), "a<0>c<2>m");
 }
 
