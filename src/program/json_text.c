@@ -84,7 +84,8 @@ static void read_escape(struct reader *reader)
 	if (byte != 'u') {
 		if (byte <= 0 || !strchr("\"\\/bfnrt", byte))
 			fail(reader, "an escape that JSON does not have");
-		reader->at++;
+		else
+			reader->at++;
 		return;
 	}
 	size_t begin = reader->at - 1;
@@ -186,9 +187,10 @@ static void read_name(struct reader *reader)
 	}
 	read_string(reader);
 	skip_blanks(reader);
-	if (peek(reader) != ':')
+	if (peek(reader) == ':')
+		reader->at++;
+	else
 		fail(reader, "a colon is missing");
-	reader->at++;
 }
 
 /* 1: a container was opened, and its first value comes next. */

@@ -507,7 +507,6 @@ static void make_query_text(lua_State *lua, const struct library_name *name)
 static struct library_name *push_names(lua_State *lua, size_t *ret_count)
 {
 	size_t count = 0, found = 0;
-	luaL_checktype(lua, 1, LUA_TTABLE);
 	for (lua_pushnil(lua); lua_next(lua, 1); lua_pop(lua, 1))
 		count++;
 	program_charge(lua, count);
@@ -530,6 +529,7 @@ static int url_query(lua_State *lua)
 {
 	size_t count;
 	struct library_text out;
+	luaL_checktype(lua, 1, LUA_TTABLE);
 	lua_settop(lua, 1);
 	struct library_name *names = push_names(lua, &count);
 	library_text_begin(&out, lua);
