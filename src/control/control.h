@@ -60,20 +60,24 @@ enum control_answer control_read_problem(struct control *control, struct span bo
 #define CONTROL_DECODE_FIELDS_MAX ((size_t)524288) /* one for each 16 bytes of the longest text */
 #define CONTROL_DECODE_DEPTH_MAX 64		   /* real events have 3 levels */
 
-struct control_decoder; /* opaque; 80 MB of address space, of which only what the largest text needs is
-			   touched */
+#define CONTROL_DECODE_BYTES_FIRST ((size_t)32768) /* before a longer text comes: 1.2 MB of memory in all */
 
-/* Allocates everything it will ever need (heap, at start). NULL when memory is short. */
+struct control_decoder; /* opaque */
+
+/* NULL when memory is short. Takes memory (heap) here, and later only for a text that is longer than
+ * CONTROL_DECODE_BYTES_FIRST and than all before it: at most 80 MB, of which what no text needs is never
+ * touched. */
 struct control_decoder *control_decoder_create(void);
 void control_decoder_destroy(struct control_decoder *decoder); /* accepts NULL */
 
 /* Decodes one JSON text (RFC 8259) completely: every token is checked, all strings are unescaped, nothing may
  * follow. YES: *ret_fields is lent until the next call. NO: valid as far as it was read, but beyond a limit
- * above. MALFORMED: no JSON; *ret_offset (when not NULL) is about where. `text` need not be padded and is not
- * kept. Any value may be the document; blanks around it are no part of it, a byte order mark is malformed.
- * Where RFC 8259 leaves a choice: a number too large for a double and an escaped surrogate without its other
- * half are malformed (they have no value that a program could be given), a number too small is zero, "-0" is
- * the integer 0, and members with the same key all stay. About 750 ns for an event of 1.9 KB. */
+ * above, or than there is memory. MALFORMED: no JSON; *ret_offset (when not NULL) is about where. `text` need
+ * not be padded and is not kept. Any value may be the document; blanks around it are no part of it, a byte
+ * order mark is malformed. Where RFC 8259 leaves a choice: a number too large for a double and an escaped
+ * surrogate without its other half are malformed (they have no value that a program could be given), a number
+ * too small is zero, "-0" is the integer 0, and members with the same key all stay. About 750 ns for an event
+ * of 1.9 KB. */
 enum control_answer control_decode(struct control_decoder *decoder, struct span text,
 				   struct event_fields *ret_fields, size_t *ret_offset);
 

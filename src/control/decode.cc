@@ -21,11 +21,13 @@
 #include <simdjson.h>
 
 struct control_decoder {
+	size_t text_bytes_max; /* that there is room for now */
+	size_t fields_max;     /* as many as such a text can have, but no more than the limit */
 	std::unique_ptr<simdjson::internal::dom_parser_implementation> first_pass;
 	/* The last document: spans of strings without an escape and all `raw` ones point into it. */
-	uint8_t text[CONTROL_DECODE_BYTES_MAX + simdjson::SIMDJSON_PADDING];
-	uint8_t strings[CONTROL_DECODE_BYTES_MAX]; /* of those with escapes; none grows by unescaping */
-	struct event_field fields[CONTROL_DECODE_FIELDS_MAX];
+	std::unique_ptr<uint8_t[]> text;
+	std::unique_ptr<uint8_t[]> strings; /* of those with escapes; none grows by unescaping */
+	std::unique_ptr<struct event_field[]> fields;
 };
 
 /* Where the first pass has a position for every character. */
@@ -239,9 +241,10 @@ class reader
 {
       public:
 	reader(struct control_decoder *decoder, size_t bytes) noexcept
-	    : text(decoder->text), token(decoder->first_pass->structural_indexes.get()),
-	      tokens_end(token + decoder->first_pass->n_structural_indexes), fields(decoder->fields),
-	      unescaped(decoder->strings), text_end(decoder->text + bytes), backslash(decoder->text)
+	    : text(decoder->text.get()), token(decoder->first_pass->structural_indexes.get()),
+	      tokens_end(token + decoder->first_pass->n_structural_indexes), fields(decoder->fields.get()),
+	      fields_max(decoder->fields_max), unescaped(decoder->strings.get()),
+	      text_end(decoder->text.get() + bytes), backslash(decoder->text.get())
 	{
 		find_backslash(text);
 	}
@@ -270,6 +273,7 @@ class reader
 	const uint32_t *token; /* where the next one begins; behind the last stands the end of the text */
 	const uint32_t *tokens_end;
 	struct event_field *fields;
+	size_t fields_max;
 	size_t count = 0, depth = 0;
 	uint8_t *unescaped;
 	const uint8_t *text_end;
@@ -377,7 +381,7 @@ class reader
 		uint8_t c = text[*token];
 		if (token == tokens_end)
 			return outcome::BROKEN;
-		if (count == CONTROL_DECODE_FIELDS_MAX)
+		if (count == fields_max)
 			return outcome::BEYOND_LIMIT;
 		struct event_field &field = fields[count++];
 		field.key = key;
@@ -452,11 +456,39 @@ size_t refused_at(struct span text) noexcept
 }
 } // namespace
 
+/* Makes room for a text of so many bytes, with what comes next of its kind in mind. What was lent before is
+ * gone. */
+static bool grow(struct control_decoder *decoder, size_t bytes)
+{
+	size_t room = decoder->text_bytes_max ? decoder->text_bytes_max : CONTROL_DECODE_BYTES_FIRST;
+	while (room < bytes)
+		room *= 2;
+	if (room > CONTROL_DECODE_BYTES_MAX)
+		room = CONTROL_DECODE_BYTES_MAX;
+	size_t fields_max = room / 2 + 2; /* "[1,1]" */
+	if (fields_max > CONTROL_DECODE_FIELDS_MAX)
+		fields_max = CONTROL_DECODE_FIELDS_MAX;
+	std::unique_ptr<uint8_t[]> text(new (std::nothrow) uint8_t[room + simdjson::SIMDJSON_PADDING]);
+	std::unique_ptr<uint8_t[]> strings(new (std::nothrow) uint8_t[room]);
+	std::unique_ptr<struct event_field[]> fields(new (std::nothrow) struct event_field[fields_max]);
+	std::unique_ptr<simdjson::internal::dom_parser_implementation> first_pass;
+	if (!text || !strings || !fields ||
+	    simdjson::get_active_implementation()->create_dom_parser_implementation(
+		    room, CONTROL_DECODE_DEPTH_MAX, first_pass))
+		return false;
+	decoder->text_bytes_max = room;
+	decoder->fields_max = fields_max;
+	decoder->text = std::move(text);
+	decoder->strings = std::move(strings);
+	decoder->fields = std::move(fields);
+	decoder->first_pass = std::move(first_pass);
+	return true;
+}
+
 extern "C" struct control_decoder *control_decoder_create(void)
 {
-	struct control_decoder *decoder = new (std::nothrow) struct control_decoder;
-	if (!decoder || simdjson::get_active_implementation()->create_dom_parser_implementation(
-				CONTROL_DECODE_BYTES_MAX, CONTROL_DECODE_DEPTH_MAX, decoder->first_pass)) {
+	struct control_decoder *decoder = new (std::nothrow) struct control_decoder();
+	if (decoder && !grow(decoder, 0)) {
 		delete decoder;
 		return nullptr;
 	}
@@ -474,12 +506,13 @@ extern "C" enum control_answer control_decode(struct control_decoder *decoder, s
 	size_t unread;
 	size_t &offset = ret_offset ? *ret_offset : unread;
 	offset = 0;
-	if (text.bytes > CONTROL_DECODE_BYTES_MAX)
+	if (text.bytes > CONTROL_DECODE_BYTES_MAX ||
+	    (text.bytes > decoder->text_bytes_max && !grow(decoder, text.bytes)))
 		return CONTROL_NO;
 	if (text.bytes)
-		std::memcpy(decoder->text, text.base, text.bytes);
-	std::memset(decoder->text + text.bytes, ' ', simdjson::SIMDJSON_PADDING);
-	struct span copy = { decoder->text, text.bytes };
+		std::memcpy(decoder->text.get(), text.base, text.bytes);
+	std::memset(decoder->text.get() + text.bytes, ' ', simdjson::SIMDJSON_PADDING);
+	struct span copy = { decoder->text.get(), text.bytes };
 	if (text.bytes == 0 ||
 	    decoder->first_pass->stage1(copy.base, copy.bytes, simdjson::stage1_mode::regular)) {
 		offset = refused_at(copy);
@@ -496,7 +529,7 @@ extern "C" enum control_answer control_decode(struct control_decoder *decoder, s
 		offset = reader.text_offset();
 		return CONTROL_NO;
 	}
-	ret_fields->fields = decoder->fields;
+	ret_fields->fields = decoder->fields.get();
 	ret_fields->count = reader.field_count();
 	return CONTROL_YES;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * What control_decode puts into the table, what it refuses and where, its limits, and that it takes no memory
- * after control_decoder_create() and survives its being short.
+ * What control_decode puts into the table, what it refuses and where, its limits, and that it takes memory
+ * only for a text longer than all before it, and survives its being short.
  */
 #define _GNU_SOURCE
 #include <malloc.h>
@@ -540,13 +540,15 @@ static void limits_of_size(void)
 	free(text);
 }
 
-static void takes_no_memory_after_create(void)
+static void takes_no_memory_after_the_longest(void)
 {
 	static const char start[] =
 		"{\"\\u0061\":[\"\\n\",1.5,-7,1e-400,1.00000000000000000000000000000000001],\"t\":\"\\t\"}";
 	static char text[1 << 20];
 	memset(text, ' ', sizeof text);
 	memcpy(text, start, sizeof start - 1);
+	EQ(control_decode(decoder, span_of(text, sizeof text), &event, NULL),
+	   CONTROL_YES); /* the longest first */
 	long before = new_count;
 	size_t heap_bytes = mallinfo2().uordblks;
 	for (size_t bytes = sizeof start - 1; bytes <= sizeof text; bytes = bytes * 2) {
@@ -555,6 +557,44 @@ static void takes_no_memory_after_create(void)
 	}
 	EQ(mallinfo2().uordblks, heap_bytes);
 	EQ(new_count, before);
+}
+
+/* A longer text than all before it, each a little longer than what there was room for. */
+static void grows(void)
+{
+	struct control_decoder *other = control_decoder_create();
+	NE(other, NULL);
+	for (size_t bytes = CONTROL_DECODE_BYTES_FIRST - 1; bytes < 4 * CONTROL_DECODE_BYTES_FIRST;
+	     bytes += 997) {
+		char *text = malloc(bytes);
+		memset(text, 'a', bytes);
+		memcpy(text, "[\"\\n", 4);
+		memcpy(text + bytes - 2, "\"]", 2);
+		EQ(control_decode(other, span_of(text, bytes), &event, NULL), CONTROL_YES);
+		EQ(event.count, (size_t)2);
+		EQ(event.fields[1].string.bytes, bytes - 5);
+		EQ(event.fields[1].string.base[0], '\n');
+		free(text);
+	}
+	control_decoder_destroy(other);
+}
+
+static void stays_when_it_cannot_grow(void)
+{
+	static char text[2 * CONTROL_DECODE_BYTES_FIRST];
+	struct control_decoder *other = control_decoder_create();
+	NE(other, NULL);
+	memset(text, ' ', sizeof text);
+	text[0] = '7';
+	for (long at = 0; at < 4; at++) {
+		new_count = 0;
+		new_fail_at = at;
+		EQ(control_decode(other, span_of(text, sizeof text), &event, NULL), CONTROL_NO);
+		new_fail_at = -1;
+		EQ(control_decode(other, span_of_text("[1]"), &event, NULL), CONTROL_YES);
+	}
+	EQ(control_decode(other, span_of(text, sizeof text), &event, NULL), CONTROL_YES);
+	control_decoder_destroy(other);
 }
 
 static void survives_short_memory(void)
@@ -587,4 +627,5 @@ static void destroys(void)
 TEST_MAIN(T(creates), T(table_of_a_document), T(scalars_are_documents), T(integers), T(numbers),
 	  T(numbers_too_large), T(not_numbers), T(strings), T(broken_strings), T(broken_utf8),
 	  T(broken_grammar), T(texts_are_independent), T(cut_documents), T(limit_of_depth), T(limits_of_size),
-	  T(takes_no_memory_after_create), T(survives_short_memory), T(destroys))
+	  T(takes_no_memory_after_the_longest), T(grows), T(stays_when_it_cannot_grow),
+	  T(survives_short_memory), T(destroys))
