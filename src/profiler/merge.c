@@ -107,7 +107,7 @@ static void put_joined(struct merge *merge)
 static void put_all_words(struct merge *merge)
 {
 	size_t behind = frames_behind_last_run(merge->input);
-	if (merge->words == INTERPRETER_FRAMES_MAX)
+	if (merge->input->is_cut)
 		put(merge, (struct merge_item){ .kind = MERGE_CUT });
 	for (size_t i = merge->words; i-- > 0;) {
 		/* The innermost one is among the frames that follow. */
@@ -137,7 +137,7 @@ size_t merge_stack(const struct merge_input *input, struct merge_item ret_items[
 	size_t outside = count_outside(input), left = count_left(input);
 	/* The innermost may not have begun yet. */
 	int fits = outside <= left || (outside == left + 1 && input->words[0] == MERGE_OUTSIDE);
-	if (input->is_complete && input->word_count < INTERPRETER_FRAMES_MAX && fits)
+	if (input->is_complete && !input->is_cut && fits)
 		put_joined(&merge);
 	else
 		put_all_words(&merge);

@@ -27,9 +27,9 @@ struct merge_item {
 struct merge_input {
 	const uint8_t *is_library; /* of each frame, innermost first: it is the interpreter's */
 	size_t frame_count;
-	const uint8_t
-		*words; /* enum merge_word, innermost first; INTERPRETER_FRAMES_MAX of them may be cut */
+	const uint8_t *words; /* enum merge_word, innermost first */
 	size_t word_count;
+	int is_cut;	 /* there may be more calls, further out */
 	int is_complete; /* the frames go down to the root */
 };
 

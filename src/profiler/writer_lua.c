@@ -94,6 +94,7 @@ size_t writer_lua_stack(struct writer *writer, const struct record *record, uint
 		.frame_count = record->user_frames,
 		.words = stack.kinds,
 		.word_count = stack.word_count,
+		.is_cut = record->interpreter_frames >= INTERPRETER_FRAMES_MAX,
 		.is_complete = record->stop == UNWIND_STOP_END,
 	};
 	size_t count = merge_stack(&input, items);
