@@ -279,7 +279,7 @@ struct grid *grid_of_sides(const struct compare *compare, enum grid_detail detai
 /* ---- Tables ---- */
 
 struct grid *grid_of_table(const struct compare *compare, const struct compare_table *table, size_t first,
-			   size_t count)
+			   size_t count, int has_spread)
 {
 	enum { NAME_COLUMNS = 1, SIDE_COLUMNS = 3 };
 	size_t rows = table->count - table->hidden;
@@ -299,7 +299,7 @@ struct grid *grid_of_table(const struct compare *compare, const struct compare_t
 			const struct compare_cell *cell = &row->cells[side];
 			put(grid, r + 1, column,
 			    cell->count ? grid_figure(cell->median, row->unit, text) : "\u2013");
-			if (table->is_scalars)
+			if (table->is_scalars && has_spread)
 				put_spread(grid, r + 1, column + 1, cell);
 			put_change(grid, r + 1, column + 2, row, cell);
 		}

@@ -225,7 +225,7 @@ static void write_tables(const struct compare *compare, FILE *out)
 		const struct compare_table *table = &compare->tables[i];
 		if (!table->count)
 			continue;
-		struct grid *grid = grid_of_table(compare, table, 1, compare->side_count - 1);
+		struct grid *grid = grid_of_table(compare, table, 1, compare->side_count - 1, 1);
 		fprintf(out, "<section id=\"%s\">\n<h2>%s</h2>\n", table->key, table->title);
 		write_grid(grid, out);
 		fputs("</section>\n", out);

@@ -160,9 +160,9 @@ struct grid {
 /* How much of the sides' table there is room for. */
 enum grid_detail { GRID_SHORT, GRID_MEDIUM, GRID_WHOLE };
 struct grid *grid_of_sides(const struct compare *compare, enum grid_detail detail);
-/* The baseline and the sides from `first` on, at most `count`. */
+/* The baseline and `count` sides from `first` on. */
 struct grid *grid_of_table(const struct compare *compare, const struct compare_table *table, size_t first,
-			   size_t count);
+			   size_t count, int has_spread);
 void grid_destroy(struct grid *grid);
 /* A figure with its unit, blanks instead of TEXT_NBSP. */
 enum { GRID_FIGURE_BYTES_MAX = 64 };

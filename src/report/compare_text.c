@@ -33,16 +33,37 @@ static size_t body_columns(const struct grid *grid, size_t column)
 	return most;
 }
 
+/* How many columns are one side's: its label stands over all of them. */
+static size_t group_size(const struct grid *grid, size_t column)
+{
+	size_t count = 1;
+	while (grid->cells[column].is_label && column + count < grid->columns &&
+	       !grid->cells[column + count].is_label)
+		count++;
+	return count;
+}
+
+static size_t group_width(const size_t *widths, size_t column, size_t count)
+{
+	size_t sum = (count - 1) * GAP;
+	for (size_t i = 0; i < count; i++)
+		sum += widths[column + i];
+	return sum;
+}
+
 /* Sets the widths of the columns, and returns whether the table fits. */
 static int place(const struct grid *grid, size_t *widths)
 {
 	size_t sum = INDENT - GAP, least;
+	for (size_t column = 0; column < grid->columns; column++)
+		widths[column] = body_columns(grid, column);
 	for (size_t column = 0; column < grid->columns; column++) {
 		const char *head = grid->cells[column].text;
-		size_t columns = head ? text_columns(head) : 0, body = body_columns(grid, column);
-		if (columns > HEAD_COLUMNS_MAX && column >= grid->shrinks)
+		size_t columns = head ? text_columns(head) : 0;
+		size_t group = group_width(widths, column, group_size(grid, column));
+		if (columns > HEAD_COLUMNS_MAX && grid->cells[column].is_label)
 			columns = HEAD_COLUMNS_MAX;
-		widths[column] = body > columns ? body : columns;
+		widths[column] += columns > group ? columns - group : 0;
 		sum += widths[column] + GAP;
 	}
 	if (sum <= WIDTH)
@@ -101,10 +122,12 @@ static size_t write_cell(const struct grid_cell *cell, size_t width, size_t owed
 
 static void write_row(const struct grid *grid, size_t row, const size_t *widths, int colour, FILE *out)
 {
-	size_t owed = INDENT;
-	for (size_t column = 0; column < grid->columns; column++)
-		owed = write_cell(&grid->cells[row * grid->columns + column], widths[column], owed, colour,
-				  out);
+	size_t owed = INDENT, count;
+	for (size_t column = 0; column < grid->columns; column += count) {
+		count = row ? 1 : group_size(grid, column);
+		owed = write_cell(&grid->cells[row * grid->columns + column],
+				  group_width(widths, column, count), owed, colour, out);
+	}
 	fputc('\n', out);
 }
 
@@ -144,23 +167,28 @@ static void write_grid(const struct grid *grid, const size_t *widths, int colour
 		fprintf(out, "  (%zu more; -top shows them)\n", grid->hidden);
 }
 
-/* As many sides at a time as fit beside the baseline. */
+/* The baseline and `count` sides from `first` on, if they fit or must. */
+static int write_part(const struct compare *compare, const struct compare_table *table, size_t first,
+		      size_t count, int has_spread, FILE *out)
+{
+	struct grid *grid = grid_of_table(compare, table, first, count, has_spread);
+	size_t *widths = report_allocate(grid->columns, sizeof *widths);
+	int fits = place(grid, widths) || (count == 1 && !has_spread);
+	if (fits)
+		write_grid(grid, widths, compare->options->colour, first > 1, out);
+	free(widths);
+	grid_destroy(grid);
+	return fits;
+}
+
+/* As many sides at a time as fit; rather without their spread than in more parts. */
 static void write_table(const struct compare *compare, const struct compare_table *table, FILE *out)
 {
-	for (size_t first = 1; first < compare->side_count;) {
-		size_t count = compare->side_count - first;
-		for (;; count--) {
-			struct grid *grid = grid_of_table(compare, table, first, count);
-			size_t *widths = report_allocate(grid->columns, sizeof *widths);
-			int fits = place(grid, widths) || count == 1;
-			if (fits)
-				write_grid(grid, widths, compare->options->colour, first > 1, out);
-			free(widths);
-			grid_destroy(grid);
-			if (fits)
-				break;
-		}
-		first += count;
+	for (size_t first = 1, count; first < compare->side_count; first += count) {
+		count = compare->side_count - first;
+		while (!write_part(compare, table, first, count, 1, out) &&
+		       !write_part(compare, table, first, count, 0, out))
+			count--;
 	}
 }
 
@@ -246,7 +274,7 @@ void compare_write_markdown(const struct compare *compare, FILE *out)
 	for (size_t i = 0; i < TABLE_COUNT; i++) {
 		if (!compare->tables[i].count)
 			continue;
-		grid = grid_of_table(compare, &compare->tables[i], 1, compare->side_count - 1);
+		grid = grid_of_table(compare, &compare->tables[i], 1, compare->side_count - 1, 1);
 		markdown_grid(grid, out);
 		grid_destroy(grid);
 	}
