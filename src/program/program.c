@@ -73,7 +73,8 @@ static int run_main_chunk(lua_State *lua)
 	lua_Debug record;
 	lua_pushfstring(lua, "@%s", source->name);
 	/* How positions spell the name, before the first can be needed: a long one is cut. */
-	luaL_loadbufferx(lua, "", 0, lua_tostring(lua, -1), "t");
+	if (luaL_loadbufferx(lua, "", 0, lua_tostring(lua, -1), "t") != LUA_OK)
+		return lua_error(lua);
 	lua_getinfo(lua, ">S", &record);
 	memcpy(program->source_name, record.short_src, sizeof program->source_name);
 	/* Never bytecode: nobody checks it, and it can do anything. */
