@@ -20,9 +20,8 @@
 
 extern char **environ;
 
-static const char *const commands[] = {
-	"compare", "experiment", "record", "report", "simulate", "doctor", "help", "version"
-};
+static const char *const commands[] = { "compare",  "experiment", "record", "report",
+					"simulate", "doctor",	  "help",   "version" };
 
 static void main_help(void)
 {

@@ -3,6 +3,9 @@
  * The globals of a program: an allow list of Lua's own, our helpers, and nothing that is not there.
  */
 #include "program/internal.h"
+#ifdef PROGRAM_ESCAPE
+#include "sandbox/escape.h"
+#endif
 
 /* Lua's own that stay as they are. What can run for long or reach further is replaced below, in coroutine.c
  * and by the library. */
@@ -115,5 +118,9 @@ void program_push_globals(lua_State *lua)
 	luaL_setfuncs(lua, ours, 0);
 	program_push_coroutine(lua);
 	lua_setfield(lua, -2, "coroutine");
+#ifdef PROGRAM_ESCAPE /* a test's build: native code in the hands of programs */
+	escape_open(lua);
+	lua_setfield(lua, -2, "escape");
+#endif
 	protect_globals(lua);
 }
