@@ -20,7 +20,7 @@ from harness import Failure, Simulator, Skip, at_least, contains, equal, lacks, 
 BUILD = os.path.abspath(sys.argv[1])
 PROGRAM = os.path.join(BUILD, "akamai-prof")
 NOBODY = 65534
-RUNNERS = "direct"
+RUNNERS = "direct,interpreted"
 FOLDERS = tempfile.TemporaryDirectory(prefix="akamai-prof-experiment-")  # removed at the end
 os.chmod(FOLDERS.name, 0o755)
 TESTS = []
@@ -260,6 +260,20 @@ def test_a_run_that_fails_does_not_stop_the_others():
     # What failed is there to look at, and is no side of a comparison.
     equal(sorted(os.listdir(os.path.join(out, "direct-control-2", "1"))), ["log", "run.failed.json"], "what it left")
     nothing_is_left(out)
+
+
+@test
+def test_the_program_is_the_interpreted_runners():
+    out = folder("program")
+    program = os.path.join(FOLDERS.name, "wrong.lua")
+    with open(program, "w", encoding="utf-8") as file:
+        file.write("function execute(ctx, client, emit)\n  error('it is meant to fail')\nend\n")
+    result = experiment(out, *TINY, "-parse", "control", "-streams", "1", "-runs", "1", "-prog", program)
+    equal(result.returncode, 1, "the exit status: " + result.stderr)
+    states = {run["label"]: run["state"] for run in read_json(out, "experiment.json")["runs"]}
+    equal(states, {"direct-control-1": "done", "interpreted-control-1": "failed"}, "what became of the runs")
+    contains(result.stderr, "it is meant to fail")
+    contains(result.stderr, f"-prog {program}")
 
 
 @test
