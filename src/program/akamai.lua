@@ -573,9 +573,9 @@ local function transport_failed(answer)
 	elseif answer.fault_class == "restart" then
 		ask_smaller(answer, answer.fault_text)
 	else
-		local fault_text = answer.fault_text or "the connection ended before the HTTP response head was complete"
+		local no_fault = "the connection ended before the HTTP response head was complete"
 		ctx.count("network_errors")
-		ask_again(answer, fault_text, answer.retry_after)
+		ask_again(answer, answer.fault_text or no_fault, answer.retry_after)
 	end
 end
 

@@ -5,6 +5,7 @@ the events the same bytes, and run.json must tell the same story.
 
 usage: parity_test.py BUILD_FOLDER [ONLY]
 """
+import hashlib
 import re
 import subprocess
 import sys
@@ -108,6 +109,9 @@ TESTS = [
     ("a cursor that is none", both([], ["-cursor", "nonsense"], minimum=1)),
     ("at most 4 pages", both([], ["-max-requests", "4"], minimum=4, whole=False)),
     ("without gzip", both([], ["-identity"])),
+    ("full parsing", both([], ["-parse", "full", "-format", "raw"])),
+    ("full parsing, recoveries and cut bodies", both(["--fault", "offset-too-old:4", "--fault", "cut-body:3"],
+                                                     ["-parse", "full", "-format", "raw"])),
     ("headers that are signed", both(["--headers-to-sign", "Accept,Accept-Encoding"],
                                      ["-headers-to-sign", "accept, Accept-Encoding"])),
 ]
@@ -156,6 +160,29 @@ def add_faults():
             TESTS.append(("fault " + " and ".join(case), both(server, client, skew, 1 if ends else 9, whole=whole)))
 
 
+def cursor_is_kept(name):
+    """With -state a second run goes on where the first one ended."""
+
+    def test():
+        with Simulator(BUILD, "--events", str(EVENTS), "--event-size", "lean", "--config-id", "1") as simulator:
+            lines = b""
+            for number, more in enumerate((["-max-requests", "3"], ["-max-requests", "2"], [])):
+                output = simulator.path(f"events{number}")
+                command = command_of(BUILD, simulator, simulator.path(f"out{number}"), output, name=name) + [
+                    "-config-id", "1", "-limit", LIMIT, "-initial-interval", "11h", "-state", simulator.path("state")]
+                process = subprocess.run(command + more, capture_output=True, check=False, timeout=120,
+                                         env=environment_of(simulator))
+                result = Result(process, simulator.path(f"out{number}"), output)
+                equal(result.status, 0, f"the exit status of run {number + 1}: {result.stderr[-800:]}")
+                lines += result.output
+            truth = simulator.stop()["configs"]["1"]
+            modes = [request["mode"] for request in simulator.requests()]
+            equal(modes, ["time"] + ["offset"] * (len(modes) - 1), "how the three runs asked")
+            equal(hashlib.sha256(lines).hexdigest(), truth["sha256"], "the SHA-256 of the events of all three")
+
+    return test
+
+
 def every_fault_is_tried():
     listed = subprocess.run([BUILD + "/akamai-prof", "simulate", "--list-faults"], capture_output=True, check=True)
     names = re.findall(r"^  ([a-z0-9-]+) ", listed.stdout.decode(), re.MULTILINE)
@@ -163,6 +190,7 @@ def every_fault_is_tried():
 
 
 add_faults()
+TESTS += [("a cursor that is kept between runs, " + name, cursor_is_kept(name)) for name in (NATIVE, INTERPRETED)]
 TESTS.append(("every fault of the simulator is tried", every_fault_is_tried))
 
 if __name__ == "__main__":
