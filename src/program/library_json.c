@@ -44,12 +44,19 @@ static int encode_string(struct encoder *encoder, const char *base, size_t bytes
 {
 	static const char digits[] = "0123456789abcdef";
 	static const char escapes[] = "btn\0fr"; /* of 8 to 13 */
+	static const uint8_t is_special[256] = {
+		[0 ... 0x1f] = 1, ['"'] = 1, ['\\'] = 1, [0x80 ... 0xff] = 1
+	};
 	struct span text = span_of(base, bytes);
 	struct library_text *out = &encoder->text;
 	size_t copied = 0;
 	program_charge(encoder->lua, bytes / BYTES_OF_INSTRUCTION);
 	library_text_add(out, "\"", 1);
-	for (size_t at = 0; at < bytes;) {
+	for (size_t at = 0;;) {
+		while (at < bytes && !is_special[text.base[at]])
+			at++;
+		if (at == bytes)
+			break;
 		uint8_t byte = text.base[at];
 		if (byte >= 0x80) {
 			size_t character = json_text_character(text, at);
@@ -59,10 +66,6 @@ static int encode_string(struct encoder *encoder, const char *base, size_t bytes
 				return fail(encoder, "a text that is no UTF-8 (at its byte %s)", where);
 			}
 			at += character;
-			continue;
-		}
-		if (byte >= 0x20 && byte != '"' && byte != '\\') {
-			at++;
 			continue;
 		}
 		char escape[6] = { '\\', (char)byte, '0', '0', digits[byte >> 4], digits[byte & 15] };

@@ -126,7 +126,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		check_json(data, bytes);
 	lua_settop(state, 0);
 	library_charged = 0;
-	library_budget = 200000;
+	library_budget = 30000; /* about a millisecond */
 	lua_getglobal(state, "ways");
 	if (lua_getfield(state, -1, way) != LUA_TFUNCTION)
 		return 0;
