@@ -175,7 +175,7 @@ size_t interpreter_symbols(lua_State *state, const struct interpreter_layout *la
 	struct table table = { .layout = layout, .names_known = 1, .text = text, .bytes = text_bytes };
 	struct interpreter_function main_chunk;
 	interpreter_names_begin(&table.names, source, source_bytes);
-	put(&table, "lua 1 %s\n", LUA_RELEASE + 4); /* "Lua 5.4.4" */
+	put(&table, "lua 1 " LUA_VERSION_MAJOR "." LUA_VERSION_MINOR "." LUA_VERSION_RELEASE "\n");
 	put(&table,
 	    "layout %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32 " %" PRIu32
 	    " %" PRIu32 " %" PRIu32 "\n",

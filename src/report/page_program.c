@@ -29,7 +29,7 @@ static struct line_row *row_of(struct lines *lines, const struct pprof_line *lin
 {
 	uint32_t hash = hash_finish(hash_word(line->function_id, (uint64_t)line->line));
 	size_t at = hash;
-	for (uint32_t id; (id = table_next(&lines->table, hash, &at));) {
+	for (uint32_t id; lines->rows && (id = table_next(&lines->table, hash, &at));) {
 		struct line_row *row = &lines->rows[id - 1];
 		if (row->function == line->function_id && row->line == line->line)
 			return row;
