@@ -13,7 +13,8 @@ import sys
 def literal(line):
     escaped = line.replace("\\", "\\\\").replace('"', '\\"').replace("?", "\\?").replace("\t", "\\t")
     # Octal escapes end after three digits, unlike hexadecimal ones.
-    return '"' + "".join(c if " " <= c <= "~" else "".join(f"\\{b:03o}" for b in c.encode()) for c in escaped) + '\\n"'
+    return '"' + "".join(c if " " <= c <= "~" else "".join(f"\\{b:03o}" for b in c.encode())
+                         for c in escaped) + '\\n"'
 
 
 def main():

@@ -172,6 +172,8 @@ int program_protect(struct program *program, lua_CFunction function)
 	stage_interpret(program->settings.interpreter, 0, NULL);
 	program->running = NULL;
 	program->calling = 0;
+	if (program->exhausted && status == LUA_OK)
+		status = LUA_ERRRUN; /* whoever caught it would have had to raise it again */
 	if (status != LUA_OK)
 		program_fail(program, lua, status);
 	lua_settop(lua, 0);

@@ -258,7 +258,7 @@ static int call_back(struct program *program, struct program_time now, lua_CFunc
 		return -1;
 	CHECK_EQ(program->waiting && program->wish.kind == PROGRAM_REQUEST, 1);
 	program->now = now;
-	if (program_protect(program, function) == 0 && !program->exhausted)
+	if (program_protect(program, function) == 0)
 		return 0;
 	program->failed = 1;
 	return -1;

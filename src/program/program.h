@@ -35,7 +35,7 @@
 #define PROGRAM_HEADERS_MAX 32			 /* to send */
 #define PROGRAM_HEADER_BYTES_MAX ((size_t)16384) /* all of them together */
 #define PROGRAM_STATE_BYTES_MAX ((size_t)65536)	 /* ctx.state as JSON: cursors, not data */
-#define PROGRAM_CURSOR_BYTES_MAX CONTROL_OFFSET_BYTES_MAX
+#define PROGRAM_CURSOR_BYTES_MAX CONTROL_OFFSET_BYTES_MAX /* a cursor is an offset, or as long */
 #define PROGRAM_TEXT_BYTES_MAX 2048 /* an error or a log line: some screens' worth would hide what matters   \
 				     */
 
