@@ -114,7 +114,7 @@ static void experiment_say_begin(const struct experiment *experiment)
 			"starting a simulator: its pages are compressed beforehand, which takes a moment\n");
 }
 
-/* The whole comparison into DIR/NAME. 0, or -1 with a sentence. */
+/* The table and the whole comparison into DIR/NAME. 0, or -1 with a sentence. */
 static int comparison_write(const struct experiment *experiment, char *const *sides, size_t count,
 			    const struct compare_options *options, const char *name, char *error)
 {
@@ -123,6 +123,8 @@ static int comparison_write(const struct experiment *experiment, char *const *si
 	snprintf(path, sizeof path, "%s/%s", experiment->settings.out, name);
 	int code = file_beside_begin(&file, path);
 	if (!code) {
+		experiment_table(experiment, file.out);
+		fputc('\n', file.out);
 		int failed = compare_write(sides, count, options, file.out, error) < 0;
 		code = file_beside_end(&file, failed ? -ECANCELED : 0);
 		if (failed)

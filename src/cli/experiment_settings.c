@@ -169,7 +169,7 @@ static int streams_parse(const char *list, unsigned counts[static EXPERIMENT_STR
 static int matrix_make(struct experiment *experiment, char *error)
 {
 	const struct experiment_settings *settings = &experiment->settings;
-	unsigned counts[EXPERIMENT_STREAM_COUNTS_MAX];
+	unsigned counts[EXPERIMENT_STREAM_COUNTS_MAX] = { 0 };
 	int runners = names_parse("-runners", settings->runners, runner_names, error);
 	int parses = runners < 0 ? -1 : names_parse("-parse", settings->parse, parse_names, error);
 	int stream_counts = parses < 0 ? -1 : streams_parse(settings->streams, counts, error);

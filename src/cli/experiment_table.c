@@ -144,8 +144,7 @@ static void table_citations(const struct experiment *experiment, FILE *out)
 			double ours = experiment_figure(experiment, cell, QUANTITY_CPU_PER_MILLION).median;
 			if (cell->interpreted == citation->interpreted && cell->full == citation->full &&
 			    cell->streams == 1 && isfinite(ours) && !experiment->settings.lean)
-				fprintf(out, "  %.1f times ours",
-					citation->cpu_per_million / ours);
+				fprintf(out, "  %.1f times ours", citation->cpu_per_million / ours);
 		}
 		fputc('\n', out);
 	}

@@ -161,6 +161,7 @@ def test_a_small_matrix():
         page = file.read()
     with open(os.path.join(out, "experiment.txt"), encoding="utf-8") as file:
         text = file.read()
+    contains(text, result.stdout.split("Side by side")[0].strip(), "experiment.txt")
     for label in labels:
         contains(page, label, "experiment.html")
         contains(text, label, "experiment.txt")
