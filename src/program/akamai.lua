@@ -62,7 +62,7 @@ end
 
 -- " (" .. text .. ")", say; nothing when there is no text. Cut between characters.
 local function part(prefix, text, bytes_max, suffix)
-	while #text > bytes_max and text:byte(bytes_max + 1) & 0xc0 == 0x80 do
+	while bytes_max > 0 and #text > bytes_max and text:byte(bytes_max + 1) & 0xc0 == 0x80 do
 		bytes_max = bytes_max - 1
 	end
 	return text ~= "" and prefix .. text:sub(1, bytes_max) .. (suffix or "") or ""
