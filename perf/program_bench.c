@@ -148,7 +148,7 @@ static void begin(struct work *work, int full)
 						.skip = "settled" };
 }
 
-static void ask(struct work *work, enum question question, struct span event)
+static void ask(struct work *work, int question, struct span event)
 {
 	struct program_header to_send[PROGRAM_HEADERS_MAX];
 	const char *cursor;

@@ -23,7 +23,8 @@ def main():
     if lines[-1] == "":
         lines.pop()
     with open(sys.argv[1], "w", encoding="utf-8") as out:
-        out.write('/* SPDX-License-Identifier: Apache-2.0 */\n/* Made by embed.py. */\n#include "program/program.h"\n\n')
+        out.write('/* SPDX-License-Identifier: Apache-2.0 */\n/* Made by embed.py. */\n'
+                  '#include "program/program.h"\n\n')
         out.write("static const char text[] =\n\t" + "\n\t".join(map(literal, lines)) + ";\n\n")
         out.write("const struct program_source program_akamai = {\n"
                   f'\t.name = "{os.path.basename(sys.argv[2])}", .text = text, .bytes = sizeof text - 1\n}};\n')

@@ -3,8 +3,9 @@
  * The globals of a program: an allow list of Lua's own, our helpers, and nothing that is not there.
  */
 #include "program/internal.h"
-#ifdef PROGRAM_ESCAPE
-#include "sandbox/escape.h"
+
+#ifdef PROGRAM_ESCAPE /* a test's build: native code in the hands of programs, tests/sandbox/escape.c */
+void escape_open(lua_State *lua);
 #endif
 
 /* Lua's own that stay as they are. What can run for long or reach further is replaced below, in coroutine.c
@@ -118,7 +119,7 @@ void program_push_globals(lua_State *lua)
 	luaL_setfuncs(lua, ours, 0);
 	program_push_coroutine(lua);
 	lua_setfield(lua, -2, "coroutine");
-#ifdef PROGRAM_ESCAPE /* a test's build: native code in the hands of programs */
+#ifdef PROGRAM_ESCAPE
 	escape_open(lua);
 	lua_setfield(lua, -2, "escape");
 #endif
