@@ -10,10 +10,12 @@
 #include <string.h>
 
 #include <lauxlib.h>
+#include <unwind.h>
 
 enum {
 	ALIGNMENT = 16,
 	SAMPLES = 3,	 /* functions of the known program */
+	FRAMES = 8,	 /* of the native stack */
 	LEVELS = 4,	 /* calls that are looked at when it has come to its deepest */
 	MARK = -128,	 /* in Proto.lineinfo: the line is among the marks */
 	VALUE_TAG = 8,	 /* behind any value; that tags are there is checked */
@@ -69,10 +71,11 @@ struct search {
 	struct interpreter_layout layout;
 	struct sample samples[SAMPLES];
 	struct level levels[LEVELS];
-	lua_State *thread;	 /* that runs the program */
-	uint32_t tag_native;	 /* seen when the function was no closure */
-	const char *missing;	 /* what was not found, or found twice; NULL */
-	unsigned checked, wrong; /* instructions */
+	lua_State *thread;				   /* that runs the program */
+	uint32_t tag_native;				   /* seen when the function was no closure */
+	const char *missing;				   /* what was not found, or found twice; NULL */
+	uint64_t call_frames[FRAMES], hook_frames[FRAMES]; /* where functions begin, innermost first */
+	unsigned checked, wrong;			   /* instructions */
 };
 
 /* ---- Memory whose blocks are known ---- */
@@ -368,6 +371,47 @@ static void take_levels(struct search *search, lua_State *thread)
 	}
 }
 
+struct frames {
+	uint64_t *starts;
+	size_t count;
+};
+
+static _Unwind_Reason_Code take_frame(struct _Unwind_Context *context, void *argument)
+{
+	struct frames *frames = argument;
+	if (frames->count == FRAMES)
+		return _URC_END_OF_STACK;
+	frames->starts[frames->count++] = _Unwind_GetRegionStart(context);
+	return _URC_NO_REASON;
+}
+
+/* Whose native frames are there, the caller's first. */
+static void take_frames(uint64_t starts[static FRAMES])
+{
+	struct frames frames = { .starts = starts };
+	memset(starts, 0, FRAMES * sizeof *starts);
+	_Unwind_Backtrace(take_frame, &frames);
+}
+
+/* A C function and a hook have one thing in common: both were called by the function that runs instructions.
+ */
+static void find_own(const struct search *search, struct interpreter_own *ret_own)
+{
+	*ret_own = (struct interpreter_own){ 0 };
+	for (size_t call = 2; call < FRAMES; call++) {
+		for (size_t hook = 2; hook < FRAMES && search->call_frames[call]; hook++) {
+			if (search->hook_frames[hook] != search->call_frames[call])
+				continue;
+			*ret_own = (struct interpreter_own){
+				.execute = search->call_frames[call],
+				.trace = search->hook_frames[hook - 1],
+				.call = search->call_frames[call - 1],
+			};
+			return;
+		}
+	}
+}
+
 /* The innermost call of the known program: first as a closure, then as a plain C function. */
 static int at_the_deepest(lua_State *thread)
 {
@@ -379,6 +423,7 @@ static int at_the_deepest(lua_State *thread)
 			search->layout.tag_native = tag_of(search, &level);
 		}
 	} else if (!search->missing) {
+		take_frames(search->call_frames);
 		take_levels(search, thread);
 		if (!search->missing)
 			find_calls(search);
@@ -481,6 +526,8 @@ static void check_instruction(lua_State *thread, lua_Debug *unused)
 	lua_Debug debug;
 	uint64_t call = word_at((uintptr_t)thread + search->layout.state_call);
 	(void)unused;
+	if (!search->checked)
+		take_frames(search->hook_frames);
 	for (int level = 0; lua_getstack(thread, level, &debug); level++) {
 		if (!call_agrees(search, thread, &debug, call)) {
 			search->wrong++;
@@ -547,8 +594,8 @@ static int search_all(lua_State *state)
 	return 0;
 }
 
-int interpreter_find_layout(struct interpreter_layout *ret_layout, void *memory,
-			    char error[static INTERPRETER_ERROR_BYTES_MAX])
+int interpreter_find_layout(struct interpreter_layout *ret_layout, struct interpreter_own *ret_own,
+			    void *memory, char error[static INTERPRETER_ERROR_BYTES_MAX])
 {
 	struct search *search = memory;
 	memset(search, 0, sizeof *search);
@@ -580,6 +627,7 @@ int interpreter_find_layout(struct interpreter_layout *ret_layout, void *memory,
 		code = -1;
 	}
 	*ret_layout = search->layout;
+	find_own(search, ret_own);
 	lua_close(state);
 	return code;
 }

@@ -46,10 +46,18 @@ struct interpreter_layout {
 	uint32_t proto_marks; /* of those that are -128: instruction and line */
 };
 
+/* Functions of Lua's own that a profile of a program is full of, by what they do, since Debian's library has
+ * no names for them. 0: not found. */
+struct interpreter_own {
+	uint64_t execute; /* runs instructions: luaV_execute */
+	uint64_t trace;	  /* what it calls at each of them while a hook is set: luaG_traceexec */
+	uint64_t call;	  /* what it calls to call: luaD_precall */
+};
+
 /* Finds the layout of the Lua that is linked. `memory` (INTERPRETER_MEMORY_BYTES, aligned to 16) is needed
  * for the call only. 0, or -1 with a sentence. */
-int interpreter_find_layout(struct interpreter_layout *ret_layout, void *memory,
-			    char error[static INTERPRETER_ERROR_BYTES_MAX]);
+int interpreter_find_layout(struct interpreter_layout *ret_layout, struct interpreter_own *ret_own,
+			    void *memory, char error[static INTERPRETER_ERROR_BYTES_MAX]);
 
 struct interpreter_function {
 	uint64_t code; /* address */
@@ -79,8 +87,9 @@ int interpreter_next_line(struct interpreter_lines *lines);
  * chunk's closure is on top of `state`'s stack; `source` is its text, `name` the file's. Returns the number
  * of bytes written, without the NUL behind them; what does not fit is left out from the end, function by
  * function. */
-size_t interpreter_symbols(lua_State *state, const struct interpreter_layout *layout, const char *name,
-			   const char *source, size_t source_bytes, char *text, size_t text_bytes);
+size_t interpreter_symbols(lua_State *state, const struct interpreter_layout *layout,
+			   const struct interpreter_own *own, const char *name, const char *source,
+			   size_t source_bytes, char *text, size_t text_bytes);
 
 /* Finds the layout and tells settings->symbols of the chunk whose closure is on top of the stack, or why
  * there is nothing to tell. `memory` is needed for the call only, INTERPRETER_MEMORY_BYTES and what the table

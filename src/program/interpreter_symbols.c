@@ -169,8 +169,18 @@ static void put_natives(struct table *table, lua_State *state, const char *prefi
 	lua_pop(state, 2);
 }
 
-size_t interpreter_symbols(lua_State *state, const struct interpreter_layout *layout, const char *name,
-			   const char *source, size_t source_bytes, char *text, size_t text_bytes)
+static void put_own(struct table *table, uint64_t address, const char *name)
+{
+	size_t begin = table->used;
+	if (!address || table->full)
+		return;
+	put(table, "native %" PRIx64 " %s\n", address, name);
+	forget_if_full(table, begin);
+}
+
+size_t interpreter_symbols(lua_State *state, const struct interpreter_layout *layout,
+			   const struct interpreter_own *own, const char *name, const char *source,
+			   size_t source_bytes, char *text, size_t text_bytes)
 {
 	struct table table = { .layout = layout, .names_known = 1, .text = text, .bytes = text_bytes };
 	struct interpreter_function main_chunk;
@@ -188,6 +198,9 @@ size_t interpreter_symbols(lua_State *state, const struct interpreter_layout *la
 	forget_if_full(&table, 0);
 	if (table.full)
 		return 0;
+	put_own(&table, own->execute, "luaV_execute");
+	put_own(&table, own->trace, "luaG_traceexec");
+	put_own(&table, own->call, "luaD_precall");
 	/* The first variable around a chunk is the table of its globals. */
 	if (lua_getupvalue(state, -1, 1)) {
 		if (lua_istable(state, -1))
@@ -203,14 +216,15 @@ void interpreter_tell(lua_State *lua, const struct program_settings *settings, s
 		      void *memory, size_t bytes)
 {
 	struct interpreter_layout layout;
+	struct interpreter_own own;
 	char error[INTERPRETER_ERROR_BYTES_MAX];
 	char text[INTERPRETER_ERROR_BYTES_MAX + 8];
-	if (interpreter_find_layout(&layout, memory, error) < 0) {
+	if (interpreter_find_layout(&layout, &own, memory, error) < 0) {
 		int used = snprintf(text, sizeof text, "none %s\n", error);
 		settings->symbols(settings->owner, text, (size_t)used);
 		return;
 	}
-	size_t used = interpreter_symbols(lua, &layout, settings->source->name, (const char *)source.base,
-					  source.bytes, memory, bytes);
+	size_t used = interpreter_symbols(lua, &layout, &own, settings->source->name,
+					  (const char *)source.base, source.bytes, memory, bytes);
 	settings->symbols(settings->owner, memory, used);
 }

@@ -13,12 +13,14 @@
 
 enum { TEXT_BYTES = 1 << 20 };
 
+static struct interpreter_own own;
+
 static struct interpreter_layout found_layout(void)
 {
 	struct interpreter_layout layout;
 	char error[INTERPRETER_ERROR_BYTES_MAX];
 	void *memory = aligned_alloc(16, INTERPRETER_MEMORY_BYTES);
-	int code = interpreter_find_layout(&layout, memory, error);
+	int code = interpreter_find_layout(&layout, &own, memory, error);
 	free(memory);
 	if (code < 0)
 		FAIL("%s", error);
@@ -217,7 +219,8 @@ static char *table_of(const char *source, size_t bytes)
 	lua_State *lua = luaL_newstate();
 	luaL_openlibs(lua);
 	EQ(luaL_loadstring(lua, source), LUA_OK);
-	size_t used = interpreter_symbols(lua, &layout, "mine.lua", source, strlen(source), text, bytes);
+	size_t used =
+		interpreter_symbols(lua, &layout, &own, "mine.lua", source, strlen(source), text, bytes);
 	EQ(used, strlen(text));
 	EQ(lua_gettop(lua), 1);
 	lua_close(lua);
@@ -307,6 +310,9 @@ static void lines_and_natives_are_told(void)
 	HAS_TEXT(text, "\nlibrary ");
 	HAS_TEXT(text, "\nfile mine.lua\n");
 	HAS_TEXT(text, " string.gsub\n");
+	HAS_TEXT(text, " luaV_execute\n");
+	HAS_TEXT(text, " luaG_traceexec\n");
+	HAS_TEXT(text, " luaD_precall\n");
 	HAS_TEXT(text, " coroutine.resume\n");
 	HAS_TEXT(text, " print\n");
 	/* VARARGPREP and LOADI; ADD, MMBIN; two RETURNs: the same since Lua 5.4.0. */
