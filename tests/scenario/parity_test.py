@@ -53,7 +53,7 @@ def asked(request, skew):
 
 
 CHANCE = re.compile(r"requestId [0-9a-f]+|again in [0-9a-z.]+|after [0-9]+ events|read from [0-9]+|[0-9]+ s later"
-                    r"|events before [0-9]+")
+                    r"|events before [0-9]+|clock is [0-9a-z.]+ (behind|ahead of)")
 DETAIL = re.compile(r" \((at byte|silence|Connection|Broken)[^)]*\)")  # the two put it in different places
 
 
