@@ -61,6 +61,16 @@ static const char program_text[] = "local function spin(n)\n"		    /* 1 */
 				   "	end\n"
 				   "end\n";
 
+/* Deeper than is kept: 40 calls and more of fall(). */
+static const char deep_text[] =
+	"local function spin(n) local x = 0 for i = 1, n do x = x + i end return x end\n"
+	"local function fall(n)\n"
+	"	if n == 0 then local x = spin(1000) return x end\n"
+	"	local x = fall(n - 1)\n"
+	"	return x\n"
+	"end\n"
+	"function execute() while true do fall(40) end end\n";
+
 static uint64_t *interpreters;
 static unsigned coroutine_depth;
 
@@ -91,7 +101,7 @@ static void hook(lua_State *lua, lua_Debug *debug)
 }
 
 /* A state with the program loaded and its table in `text`; NULL, with a sentence in there. */
-static lua_State *prepare(char *text)
+static lua_State *prepare(const char *program, char *text)
 {
 	struct interpreter_layout layout;
 	struct interpreter_own own;
@@ -104,12 +114,11 @@ static lua_State *prepare(char *text)
 	luaL_openlibs(lua);
 	lua_register(lua, "call_back", call_back);
 	lua_register(lua, "resume", resume);
-	if (luaL_loadbufferx(lua, program_text, sizeof program_text - 1, "@known.lua", "t") != LUA_OK) {
+	if (luaL_loadbufferx(lua, program, strlen(program), "@known.lua", "t") != LUA_OK) {
 		snprintf(text, TEXT_BYTES, "%s", lua_tostring(lua, -1));
 		return NULL;
 	}
-	interpreter_symbols(lua, &layout, &own, "known.lua", program_text, sizeof program_text - 1, text,
-			    TEXT_BYTES);
+	interpreter_symbols(lua, &layout, &own, "known.lua", program, strlen(program), text, TEXT_BYTES);
 	lua_call(lua, 0, 0);
 	return lua;
 }
@@ -158,13 +167,13 @@ static struct pprof *written(struct profiler *profiler)
 }
 
 /* `tell`: the profiler is told of the interpreter. */
-static void watch(struct watched *watched, int tell)
+static void watch(struct watched *watched, const char *program, int tell)
 {
 	char error[PROFILER_ERROR_BYTES_MAX];
 	char *text = malloc(TEXT_BYTES);
 	int go[2];
 	struct profiler_options options = { .hz = 997, .heap_rate_bytes = 0 };
-	lua_State *lua = prepare(text);
+	lua_State *lua = prepare(program, text);
 	if (!lua)
 		test_leave(1, "%s", text);
 	watched->profiler = profiler_create(&options, error);
@@ -275,7 +284,7 @@ static int64_t samples_like(const struct pprof *profile, const char *const *name
 static void stacks_are_whole(void)
 {
 	struct watched watched = { 0 };
-	watch(&watched, 1);
+	watch(&watched, program_text, 1);
 	const struct pprof *profile = watched.profile;
 	int64_t all = pprof_total(profile, pprof_value_index(profile, "samples"));
 	int64_t joined = LIKE(profile, "*", "child", "execute", "through_c", "call_back", "one_third", "*");
@@ -314,7 +323,7 @@ static void lines_are_exact(void)
 	struct watched watched = { 0 };
 	struct place places[STACK_MAX];
 	int64_t lines[8] = { 0 }, all = 0;
-	watch(&watched, 1);
+	watch(&watched, program_text, 1);
 	const struct pprof *profile = watched.profile;
 	int samples = pprof_value_index(profile, "samples");
 	for (size_t i = 0; i < profile->sample_count; i++) {
@@ -354,7 +363,7 @@ static void without_being_told(void)
 {
 	struct watched watched = { 0 };
 	struct place places[STACK_MAX];
-	watch(&watched, 0);
+	watch(&watched, program_text, 0);
 	for (size_t i = 0; i < watched.profile->sample_count; i++) {
 		size_t count = stack_of(watched.profile, &watched.profile->samples[i], places);
 		for (size_t k = 0; k < count; k++)
@@ -364,4 +373,33 @@ static void without_being_told(void)
 	forget(&watched);
 }
 
-TEST_MAIN(T(stacks_are_whole), T(lines_are_exact), T(without_being_told))
+/* The innermost are kept, and it is said that there are more. */
+static void deep_recursion(void)
+{
+	struct watched watched = { 0 };
+	struct place places[STACK_MAX];
+	int64_t seen = 0;
+	watch(&watched, deep_text, 1);
+	int samples = pprof_value_index(watched.profile, "samples");
+	for (size_t i = 0; i < watched.profile->sample_count; i++) {
+		size_t count = stack_of(watched.profile, &watched.profile->samples[i], places), falls = 0,
+		       cut = 0;
+		int spins = 0;
+		for (size_t k = 0; k < count; k++) {
+			falls += strcmp(places[k].name, "fall") == 0;
+			spins |= strcmp(places[k].name, "spin") == 0;
+			if (strcmp(places[k].name, "[more calls]") == 0)
+				cut = k;
+		}
+		if (!spins)
+			continue;
+		seen += watched.profile->samples[i].values[samples];
+		EQ(falls, 31); /* and spin() */
+		EQ_TEXT(places[cut - 1].name, "child");
+		EQ_TEXT(places[cut + 1].name, "fall");
+	}
+	GT(seen, SAMPLES_WANTED / 3);
+	forget(&watched);
+}
+
+TEST_MAIN(T(stacks_are_whole), T(lines_are_exact), T(deep_recursion), T(without_being_told))
