@@ -177,16 +177,17 @@ static void answer_word(const struct stream *stream, const char *sentence, char 
 static int answer_failed(struct stream *stream, enum fault fault)
 {
 	const struct driver *driver = stream->driver;
-	enum fault said = driver->last_fault == FAULT_NONE ? fault : driver->last_fault;
+	int tells = driver->table->tells_failures;
+	enum fault said = tells || driver->last_fault == FAULT_NONE ? fault : driver->last_fault;
 	if (said != FAULT_NONE) {
+		const char *sentence = tells ? "" : driver->error_text;
 		stream->error_fault = said;
-		answer_word(stream, driver->error_text[0] ? driver->error_text : fault_sentence(said),
-			    stream->error_text, sizeof stream->error_text);
+		answer_word(stream, sentence[0] ? sentence : fault_sentence(said), stream->error_text,
+			    sizeof stream->error_text);
 	}
 	int hopeless = !stream->contacted && fault != FAULT_NONE &&
-		       ++stream->contact_failures >= FLOW_FIRST_CONTACT_ATTEMPTS &&
-		       !driver->table->ended(driver);
-	if (hopeless) {
+		       ++stream->contact_failures >= FLOW_FIRST_CONTACT_ATTEMPTS;
+	if (hopeless && !driver->table->ended(driver)) {
 		char text[FLOW_TEXT_BYTES_MAX];
 		answer_word(stream, fault_sentence(said), text, sizeof text);
 		snprintf(stream->error_text, sizeof stream->error_text,
@@ -194,7 +195,7 @@ static int answer_failed(struct stream *stream, enum fault fault)
 			 FLOW_FIRST_CONTACT_ATTEMPTS);
 		return 0;
 	}
-	if (stream->error_text[0] && !driver->table->tells_failures)
+	if (stream->error_text[0] && !tells)
 		stream_notice(stream, FLOW_WARNING, "%s", stream->error_text);
 	return 1;
 }
