@@ -13,7 +13,6 @@
 
 #define AT(member) offsetof(struct settings, member)
 #define SECONDS(n) ((n)*NS_PER_SECOND)
-enum { SETTINGS_FLAGS_MAX = 96 };
 #define DAY_NS (86400 * NS_PER_SECOND)
 
 const struct flag settings_flags[] = {
@@ -102,7 +101,7 @@ const struct flag settings_flags[] = {
 	  "auto|uring|poll", 0, 0 },
 	{ "receive", FLAG_CHOICE, AT(receive), NULL, "into registered buffers, or plain recv",
 	  "auto|fixed|plain", 0, 0 },
-	{ "tls", FLAG_CHOICE, AT(tls_mode), NULL, "who opens TLS records", "auto|inplace|ssl", 0, 0 },
+	{ "tls", FLAG_CHOICE, AT(tls_mode), NULL, "who opens TLS records", "auto|ktls|inplace|ssl", 0, 0 },
 	{ "tls-versions", FLAG_CHOICE, AT(tls_versions), NULL, "TLS versions to offer", "all|1.2|1.3", 0, 0 },
 	{ "inflate", FLAG_CHOICE, AT(inflate), NULL, "gzip decoder", "auto|isal", 0, 0 },
 	{ "scan", FLAG_TEXT, AT(scan), "KERNEL",
@@ -151,17 +150,21 @@ static const char *variable_lookup(const char *name)
 }
 
 /* Flags that were given win, so their variables are not even looked at. */
-static int settings_from_variables(struct settings *settings, const int *given, char *error)
+static int settings_from_variables(struct settings *settings, char *error)
 {
 	for (size_t i = 0; i < sizeof settings_variables / sizeof *settings_variables; i++) {
 		const char *name = settings_variables[i].variable;
 		const char *text = getenv(name);
 		if (!text || !*text)
 			continue;
-		for (size_t k = 0; k < settings_flag_count; k++)
-			if (!given[k] && strcmp(settings_flags[k].name, settings_variables[i].flag) == 0 &&
-			    flag_set(&settings_flags[k], text, settings, name, error) < 0)
+		for (size_t k = 0; k < settings_flag_count; k++) {
+			if (settings->given[k] ||
+			    strcmp(settings_flags[k].name, settings_variables[i].flag) != 0)
+				continue;
+			if (flag_set(&settings_flags[k], text, settings, name, error) < 0)
 				return -1;
+			settings->given[k] = 1;
+		}
 	}
 	return 0;
 }
@@ -297,15 +300,15 @@ enum settings_answer settings_gather(int argc, char **argv, int interpreted, str
 {
 	struct settings *settings = ret_settings;
 	settings_defaults(settings, interpreted);
-	int given[SETTINGS_FLAGS_MAX] = { 0 };
 	CHECK_LE(settings_flag_count, (size_t)SETTINGS_FLAGS_MAX);
-	if (flags_parse(settings_flags, settings_flag_count, argc, argv, settings, given, error) < 0)
+	if (flags_parse(settings_flags, settings_flag_count, argc, argv, settings, settings->given, error) <
+	    0)
 		return SETTINGS_USAGE;
 	if (settings->help)
 		return SETTINGS_HELP;
 	if (settings->version)
 		return SETTINGS_VERSION;
-	if (settings_from_variables(settings, given, error) < 0)
+	if (settings_from_variables(settings, error) < 0)
 		return SETTINGS_USAGE;
 	if (settings_durations(settings, error) < 0 || settings_lists(settings, error) < 0 ||
 	    settings_sink(settings, error) < 0)
@@ -320,6 +323,14 @@ enum settings_answer settings_gather(int argc, char **argv, int interpreted, str
 	if (settings_server(settings, error) < 0)
 		return SETTINGS_USAGE;
 	return SETTINGS_OK;
+}
+
+int settings_given(const struct settings *settings, const char *flag)
+{
+	for (size_t k = 0; k < settings_flag_count; k++)
+		if (strcmp(settings_flags[k].name, flag) == 0)
+			return settings->given[k];
+	return 0;
 }
 
 void settings_finish(struct settings *settings)

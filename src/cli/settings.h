@@ -15,6 +15,7 @@
 
 #define SETTINGS_ERROR_BYTES_MAX 2048
 #define SETTINGS_HEADERS_MAX 16
+#define SETTINGS_FLAGS_MAX 96  /* rows of settings_flags, with room */
 #define SETTINGS_ALLOWED_MAX 7 /* with the main one as many as confinement has ports for */
 
 /* -confine, in the order of its choices. */
@@ -55,6 +56,8 @@ struct settings {
 	const char *user;
 	int confine; /* enum settings_confine */
 
+	int given[SETTINGS_FLAGS_MAX]; /* by row of settings_flags: 1: by a flag or its variable */
+
 	/* worked out from them */
 	int interpreted;    /* akamai-prof, not akamai-direct-prof */
 	const char *runner; /* which of these names */
@@ -86,6 +89,8 @@ extern const size_t settings_flag_count;
 /* `interpreted` tells the runners apart. Secrets are wiped by settings_finish(). */
 enum settings_answer settings_gather(int argc, char **argv, int interpreted, struct settings *ret_settings,
 				     char error[static SETTINGS_ERROR_BYTES_MAX]);
+/* 1: the flag, or its variable, was given. */
+int settings_given(const struct settings *settings, const char *flag);
 void settings_finish(struct settings *settings);
 
 #endif

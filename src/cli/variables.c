@@ -59,17 +59,25 @@ static int text_set(struct variables *variables, const char *name, const char *v
 	return value && *value ? variable_set(variables, name, strlen(name), value, secret) : 0;
 }
 
-static int duration_set(struct variables *variables, const char *name, int64_t ns)
+/* The defaults are those of the built-in program; a program of one's own has its own. */
+static int is_settled(const struct settings *settings, const char *flag)
 {
-	char text[DURATION_TEXT_BYTES_MAX];
-	return text_set(variables, name, duration_format(ns, text), 0);
+	return !settings->prog || settings_given(settings, flag);
 }
 
-static int number_set(struct variables *variables, const char *name, int64_t number)
+static int duration_set(struct variables *variables, const char *name, const struct settings *settings,
+			const char *flag, int64_t ns)
+{
+	char text[DURATION_TEXT_BYTES_MAX];
+	return is_settled(settings, flag) ? text_set(variables, name, duration_format(ns, text), 0) : 0;
+}
+
+static int number_set(struct variables *variables, const char *name, const struct settings *settings,
+		      const char *flag, int64_t number)
 {
 	char text[32];
 	snprintf(text, sizeof text, "%" PRId64, number);
-	return text_set(variables, name, text, 0);
+	return is_settled(settings, flag) ? text_set(variables, name, text, 0) : 0;
 }
 
 static int environment_set(struct variables *variables)
@@ -102,15 +110,16 @@ static int settled_set(struct variables *variables, const struct settings *setti
 	       text_set(variables, "CLIENT_SECRET", credentials->client_secret, 1) |
 	       text_set(variables, "ACCESS_TOKEN", credentials->access_token, 1) |
 	       text_set(variables, "IDENTITY", settings->identity ? "1" : "0", 0) |
-	       number_set(variables, "LIMIT", settings->limit) |
-	       number_set(variables, "FROM", settings->from_unix) |
-	       number_set(variables, "MAX_REQUESTS", settings->max_requests) |
-	       duration_set(variables, "INITIAL_INTERVAL", settings->initial_interval_ns) |
-	       duration_set(variables, "POLL_TIMEOUT", settings->poll_timeout_ns) |
-	       duration_set(variables, "POLL_INTERVAL", settings->poll_interval_ns) |
-	       duration_set(variables, "OFFSET_TTL", settings->offset_ttl_ns) |
-	       duration_set(variables, "TO_LAG", settings->to_lag_ns) |
-	       duration_set(variables, "BACKOFF", settings->backoff_ns);
+	       number_set(variables, "LIMIT", settings, "limit", settings->limit) |
+	       number_set(variables, "FROM", settings, "from", settings->from_unix) |
+	       number_set(variables, "MAX_REQUESTS", settings, "max-requests", settings->max_requests) |
+	       duration_set(variables, "INITIAL_INTERVAL", settings, "initial-interval",
+			    settings->initial_interval_ns) |
+	       duration_set(variables, "POLL_INTERVAL", settings, "poll-interval",
+			    settings->poll_interval_ns) |
+	       duration_set(variables, "OFFSET_TTL", settings, "offset-ttl", settings->offset_ttl_ns) |
+	       duration_set(variables, "TO_LAG", settings, "to-lag", settings->to_lag_ns) |
+	       duration_set(variables, "BACKOFF", settings, "backoff", settings->backoff_ns);
 }
 
 int variables_gather(const struct settings *settings, struct variables *ret_variables,

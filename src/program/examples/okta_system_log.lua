@@ -42,7 +42,7 @@ end
 function execute(ctx, client, emit)
 	local authorization = ctx.env:get("TOKEN_TYPE", "SSWS") .. " " .. ctx.env.TOKEN
 	local next_url = ctx.state.next_url or first_url(ctx)
-	local poll_interval = ctx.env:seconds("POLL_INTERVAL", 0)
+	local poll_interval = ctx.env:seconds("POLL_INTERVAL", 10)
 	local failures = 0
 	while true do
 		local answer = client:get { url = next_url, headers = { Authorization = authorization } }
@@ -59,7 +59,7 @@ function execute(ctx, client, emit)
 				if not ctx.follow then
 					return "drained"
 				end
-				ctx.sleep(poll_interval > 0 and poll_interval or 10)
+				ctx.sleep(poll_interval)
 			end
 		elseif is_passing(answer) then
 			failures = failures + 1

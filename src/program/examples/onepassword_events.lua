@@ -33,7 +33,7 @@ function execute(ctx, client, emit)
 	local feed = ctx.env.URL:gsub("/+$", "") .. "/api/v2/" .. ctx.env:get("FEATURE", "auditevents")
 	local headers = { ["Authorization"] = "Bearer " .. ctx.env.TOKEN, ["Content-Type"] = "application/json" }
 	local question = ctx.state.cursor and { cursor = ctx.state.cursor } or first_question(ctx)
-	local poll_interval = ctx.env:seconds("POLL_INTERVAL", 0)
+	local poll_interval = ctx.env:seconds("POLL_INTERVAL", 60)
 	local failures = 0
 	while true do
 		local body = json.encode(question)
@@ -51,7 +51,7 @@ function execute(ctx, client, emit)
 				if not ctx.follow then
 					return "drained"
 				end
-				ctx.sleep(poll_interval > 0 and poll_interval or 60)
+				ctx.sleep(poll_interval)
 			end
 		elseif is_passing(answer) then
 			failures = failures + 1
