@@ -207,8 +207,8 @@ static void run_loop(struct run *run)
 		run->samples[run->sample_count - 1].at_ns = run->end_ns - run->start_ns;
 }
 
-/* Not one page in all that time is a failure too, unless a person ended it. (A program may find that nothing is
- * new without one.) */
+/* Not one page in all that time is a failure too, unless a person ended it. (A program may find that nothing
+ * is new without one.) */
 static int run_stream_empty(const struct flow_stream_report *report)
 {
 	return report->plan.requests == 0 && report->end_reason != FLOW_END_STOPPED &&
