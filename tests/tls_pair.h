@@ -209,7 +209,7 @@ __attribute__((unused)) static void pair_seal_init(struct tls_pair *pair, struct
 	} else {
 		size_t bytes = SSL_get_key_block_len(pair->server);
 		pair_check(bytes <= sizeof block && SSL_generate_key_block(pair->server, block, bytes) &&
-				   tls_keys_from_block(&keys, suite, block, bytes) == 0,
+				   tls_keys_from_block(&keys, suite, block, bytes, TLS_SIDE_SERVER) == 0,
 			   "no key block");
 	}
 	keys.sequence = SSL_get_write_sequence(pair->server);

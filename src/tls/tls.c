@@ -46,12 +46,14 @@ static void forget_connection(struct tls *tls)
 	SSL_free(tls->ssl);
 	tls->ssl = NULL;
 	tls_record_wipe(&tls->record);
-	OPENSSL_cleanse(tls->secret, sizeof tls->secret);
-	tls->secret_bytes = 0;
+	tls_sender_wipe(&tls->sender);
+	OPENSSL_cleanse(tls->secrets, sizeof tls->secrets);
+	OPENSSL_cleanse(tls->kernel_key, sizeof tls->kernel_key);
+	tls->own_layer = tls->closing = tls->kernel_waits = tls->kernel_rekeys = 0;
 	tls->state = TLS_STATE_IDLE;
 	tls->record_window = (struct cursor_in){ 0 };
 	tls->message_bytes = 0;
-	tls->key_update_due = 0;
+	tls->key_update_due = tls->key_update_asks = 0;
 }
 
 /* A name, or an address in text: which of the two decides what the certificate must say, and only a name is
@@ -169,8 +171,8 @@ static enum step become_established(struct tls *tls)
 	tls->mode = TLS_MODE_SSL;
 	if (tls->context->mode != TLS_MODE_SSL && tls_inplace_take_over(tls) == 0)
 		tls->mode = TLS_MODE_INPLACE;
-	OPENSSL_cleanse(tls->secret, sizeof tls->secret);
-	tls->secret_bytes = 0;
+	OPENSSL_cleanse(tls->secrets, sizeof tls->secrets);
+	tls->kernel_waits = tls_context_wants_kernel(tls->context) && tls->own_layer && !tls->kernel_refused;
 	if (tls->context->mode == TLS_MODE_INPLACE && tls->mode != TLS_MODE_INPLACE)
 		return tls_fail(tls, FAULT_TLS_INTERNAL, "the in-place record layer cannot open %s",
 				tls->cipher_name);
@@ -203,6 +205,7 @@ static enum step push_handshake(struct tls *tls, struct cursor_in *cipher)
 enum step tls_push(struct tls *tls, struct cursor_in *cipher, struct cursor_out *plain)
 {
 	CHECK_NE((int)tls->state, (int)TLS_STATE_IDLE);
+	CHECK_EQ(tls_in_kernel(tls), 0);
 	if (tls->state == TLS_STATE_HANDSHAKE) {
 		enum step step = push_handshake(tls, cipher);
 		if (step != STEP_DONE)
@@ -226,6 +229,10 @@ void tls_flush_key_update(struct tls *tls)
 {
 	if (!tls->key_update_due || tls_output_room(tls) < TLS_OUTPUT_BYTES_SPARE)
 		return;
+	if (tls->own_layer) {
+		tls_inplace_key_update(tls);
+		return;
+	}
 	tls->key_update_due = 0;
 	ERR_clear_error();
 	SSL_write(tls->ssl, "", 0); /* flushes the message that is queued and writes nothing else */
@@ -242,6 +249,10 @@ enum fault tls_write(struct tls *tls, struct span plain)
 	CHECK_LE(plain.bytes + TLS_WRITE_OVERHEAD_BYTES_MAX, tls_output_room(tls));
 	if (!plain.bytes)
 		return FAULT_NONE;
+	if (tls->own_layer) {
+		tls_inplace_write(tls, plain);
+		return tls->fault;
+	}
 	ERR_clear_error();
 	int written = SSL_write(tls->ssl, plain.base, (int)plain.bytes);
 	if (written != (int)plain.bytes)
@@ -269,6 +280,10 @@ void tls_close(struct tls *tls)
 {
 	if (!tls_established(tls) || tls_output_room(tls) < TLS_OUTPUT_BYTES_SPARE)
 		return;
+	if (tls->own_layer) {
+		tls_inplace_alert(tls, TLS_ALERT_LEVEL_WARNING, TLS_ALERT_CLOSE_NOTIFY);
+		return;
+	}
 	ERR_clear_error();
 	SSL_shutdown(tls->ssl);
 	ERR_clear_error();
@@ -317,6 +332,8 @@ const char *tls_mode_name(const struct tls *tls)
 {
 	if (!tls->version_name[0])
 		return "";
+	if (tls->mode == TLS_MODE_KTLS)
+		return "ktls";
 	return tls->mode == TLS_MODE_INPLACE ? "inplace" : "ssl";
 }
 

@@ -34,21 +34,27 @@ static int hex_digit(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-/* "SERVER_TRAFFIC_SECRET_0 <client random> <secret>", both in hex: the only way in C to the secret. The other
- * lines are not for us. */
+/* "SERVER_TRAFFIC_SECRET_0 <client random> <secret>", both in hex, and the client's: the only way in C to the
+ * secrets. The other lines are not for us. */
 static void keylog_callback(const SSL *ssl, const char *line)
 {
-	static const char label[] = "SERVER_TRAFFIC_SECRET_0 ";
+	static const char *const labels[] = {
+		[TLS_SIDE_CLIENT] = "CLIENT_TRAFFIC_SECRET_0 ",
+		[TLS_SIDE_SERVER] = "SERVER_TRAFFIC_SECRET_0 ",
+	};
 	struct tls *tls = tls_of_ssl(ssl);
-	if (strncmp(line, label, sizeof label - 1) != 0)
-		return;
-	const char *hex = strrchr(line, ' ') + 1;
-	size_t bytes = 0;
-	while (bytes < sizeof tls->secret && hex_digit(hex[0]) >= 0 && hex_digit(hex[1]) >= 0) {
-		tls->secret[bytes++] = (uint8_t)(hex_digit(hex[0]) << 4 | hex_digit(hex[1]));
-		hex += 2;
+	for (size_t side = 0; side < sizeof labels / sizeof *labels; side++) {
+		if (strncmp(line, labels[side], strlen(labels[side])) != 0)
+			continue;
+		struct tls_secret *secret = &tls->secrets[side];
+		const char *hex = strrchr(line, ' ') + 1;
+		size_t bytes = 0;
+		while (bytes < sizeof secret->bytes && hex_digit(hex[0]) >= 0 && hex_digit(hex[1]) >= 0) {
+			secret->bytes[bytes++] = (uint8_t)(hex_digit(hex[0]) << 4 | hex_digit(hex[1]));
+			hex += 2;
+		}
+		secret->count = *hex ? 0 : bytes;
 	}
-	tls->secret_bytes = *hex ? 0 : bytes;
 }
 
 /* Tickets that BoringSSL itself reads: TLS 1.2's, and TLS 1.3's in SSL mode. */
@@ -157,6 +163,11 @@ struct tls_context *tls_context_create(const struct tls_options *options,
 failed:
 	tls_context_destroy(context);
 	return NULL;
+}
+
+int tls_context_wants_kernel(const struct tls_context *context)
+{
+	return context->mode == TLS_MODE_KTLS;
 }
 
 void tls_context_destroy(struct tls_context *context)

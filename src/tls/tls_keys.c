@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * Derivation of the read key: TLS 1.3 from a traffic secret, TLS 1.2 from the key block.
+ * Derivation of keys: TLS 1.3 from a traffic secret, TLS 1.2 from the key block; and of nonces.
  */
 #include "tls/tls_keys.h"
 
@@ -9,6 +9,10 @@
 #include <openssl/digest.h>
 #include <openssl/hkdf.h>
 #include <openssl/mem.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "this room is written for little-endian machines"
+#endif
 
 struct suite {
 	uint16_t version;
@@ -82,7 +86,8 @@ int tls_keys_from_secret(struct tls_keys *keys, uint16_t number, const uint8_t *
 	return expand_label(keys->iv, TLS_IV_BYTES, suite->digest(), secret, bytes, "iv");
 }
 
-int tls_keys_from_block(struct tls_keys *keys, uint16_t number, const uint8_t *block, size_t bytes)
+int tls_keys_from_block(struct tls_keys *keys, uint16_t number, const uint8_t *block, size_t bytes,
+			enum tls_side writer)
 {
 	const struct suite *suite = suite_find(TLS_VERSION_12, number);
 	if (!suite)
@@ -99,8 +104,9 @@ int tls_keys_from_block(struct tls_keys *keys, uint16_t number, const uint8_t *b
 		.is_gcm = suite->is_gcm,
 		.sequence = 1,
 	};
-	memcpy(keys->key, block + key_bytes, key_bytes);
-	memcpy(keys->iv, block + 2 * key_bytes + iv_bytes, iv_bytes);
+	size_t at = writer == TLS_SIDE_SERVER; /* behind the client's */
+	memcpy(keys->key, block + at * key_bytes, key_bytes);
+	memcpy(keys->iv, block + 2 * key_bytes + at * iv_bytes, iv_bytes);
 	return 0;
 }
 
@@ -122,6 +128,38 @@ const EVP_AEAD *tls_keys_aead(const struct tls_keys *keys)
 {
 	const struct suite *suite = suite_find(keys->version, keys->suite);
 	return suite ? suite->aead() : NULL;
+}
+
+/* The static iv xor the sequence number, right-aligned (RFC 8446 5.3, RFC 7905 2); or salt and the eight
+ * bytes that the record carries (RFC 5288 3). */
+void tls_keys_nonce(const struct tls_keys *keys, const uint8_t *explicit_bytes,
+		    uint8_t nonce[static TLS_IV_BYTES])
+{
+	memcpy(nonce, keys->iv, TLS_IV_BYTES);
+	if (keys->nonce_explicit_bytes) {
+		memcpy(nonce + TLS_NONCE_SALT_BYTES, explicit_bytes, TLS_NONCE_EXPLICIT_BYTES);
+		return;
+	}
+	uint64_t sequence = __builtin_bswap64(keys->sequence), tail;
+	memcpy(&tail, nonce + 4, sizeof tail);
+	tail ^= sequence;
+	memcpy(nonce + 4, &tail, sizeof tail);
+}
+
+/* TLS 1.3: the header. TLS 1.2: sequence, type, version, content length (RFC 5246 6.2.3.3). */
+size_t tls_keys_additional(const struct tls_keys *keys, const uint8_t header[static TLS_HEADER_BYTES],
+			   size_t content_bytes, uint8_t additional[static TLS_ADDITIONAL_BYTES_MAX])
+{
+	if (keys->version == TLS_VERSION_13) {
+		memcpy(additional, header, TLS_HEADER_BYTES);
+		return TLS_HEADER_BYTES;
+	}
+	uint64_t sequence = __builtin_bswap64(keys->sequence);
+	memcpy(additional, &sequence, sizeof sequence);
+	memcpy(additional + 8, header, 3);
+	additional[11] = (uint8_t)(content_bytes >> 8);
+	additional[12] = (uint8_t)content_bytes;
+	return TLS_ADDITIONAL_BYTES_MAX;
 }
 
 void tls_keys_wipe(struct tls_keys *keys)

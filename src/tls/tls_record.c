@@ -13,10 +13,6 @@
 
 #include <openssl/mem.h>
 
-#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
-#error "this room is written for little-endian machines"
-#endif
-
 /* One size for all versions and both sides of the handshake; the exact limit is the opener's. */
 int tls_record_measure(const struct cursor_in *cipher)
 {
@@ -65,27 +61,6 @@ static enum step broken(struct tls_record *record, enum fault fault, enum tls_al
 	record->alert = alert;
 	record->why = why;
 	return STEP_BROKEN;
-}
-
-static void put_64(uint8_t target[static 8], uint64_t value)
-{
-	value = __builtin_bswap64(value);
-	memcpy(target, &value, sizeof value);
-}
-
-/* The static iv xor the sequence number, right-aligned (RFC 8446 5.3, RFC 7905 2); or salt and the eight
- * bytes that came with the record (RFC 5288 3). */
-static void make_nonce(const struct tls_keys *keys, const uint8_t *body, uint8_t nonce[static TLS_IV_BYTES])
-{
-	memcpy(nonce, keys->iv, TLS_IV_BYTES);
-	if (keys->nonce_explicit_bytes) {
-		memcpy(nonce + TLS_NONCE_SALT_BYTES, body, TLS_NONCE_EXPLICIT_BYTES);
-		return;
-	}
-	uint64_t sequence = __builtin_bswap64(keys->sequence), tail;
-	memcpy(&tail, nonce + 4, sizeof tail);
-	tail ^= sequence;
-	memcpy(nonce + 4, &tail, sizeof tail);
 }
 
 /* TLS 1.3: what follows the last non-zero byte is padding, that byte is the type. The search goes back eight
@@ -140,22 +115,13 @@ static size_t decrypt(const struct tls_record *record, const uint8_t *header, si
 {
 	const struct tls_keys *keys = &record->keys;
 	const uint8_t *body = header + TLS_HEADER_BYTES;
-	size_t inner_bytes = 0, additional_bytes = TLS_HEADER_BYTES;
-	uint8_t nonce[TLS_IV_BYTES], additional_12[13];
-	const uint8_t *additional = header;
+	size_t inner_bytes = 0;
+	uint8_t nonce[TLS_IV_BYTES], additional[TLS_ADDITIONAL_BYTES_MAX];
 
-	make_nonce(keys, body, nonce);
+	tls_keys_nonce(keys, body, nonce);
 	body += keys->nonce_explicit_bytes;
 	body_bytes -= keys->nonce_explicit_bytes;
-	if (keys->version == TLS_VERSION_12) {
-		size_t content_bytes = body_bytes - TLS_TAG_BYTES;
-		put_64(additional_12, keys->sequence);
-		memcpy(additional_12 + 8, header, 3);
-		additional_12[11] = (uint8_t)(content_bytes >> 8);
-		additional_12[12] = (uint8_t)content_bytes;
-		additional = additional_12;
-		additional_bytes = sizeof additional_12;
-	}
+	size_t additional_bytes = tls_keys_additional(keys, header, body_bytes - TLS_TAG_BYTES, additional);
 	*authentic = EVP_AEAD_CTX_open(&record->aead, target, &inner_bytes, target_bytes, nonce, sizeof nonce,
 				       body, body_bytes, additional, additional_bytes);
 	return inner_bytes;

@@ -15,7 +15,6 @@
 #include "tls/tls_keys.h"
 
 enum {
-	TLS_HEADER_BYTES = 5,
 	TLS_CONTENT_BYTES_MAX = 16384,	      /* RFC 8446 5.1 */
 	TLS_BODY_BYTES_MAX_12 = 16384 + 2048, /* RFC 5246 6.2.3 */
 	TLS_BODY_BYTES_MAX_13 = 16384 + 256,  /* RFC 8446 5.2 */
@@ -37,8 +36,14 @@ enum tls_content_type {
 	TLS_CONTENT_APPLICATION = 23,
 };
 
+enum {
+	TLS_ALERT_LEVEL_WARNING = 1,
+	TLS_ALERT_LEVEL_FATAL = 2,
+};
+
 /* Alert descriptions (RFC 8446 6) that we send. */
 enum tls_alert {
+	TLS_ALERT_CLOSE_NOTIFY = 0,
 	TLS_ALERT_UNEXPECTED_MESSAGE = 10,
 	TLS_ALERT_BAD_RECORD_MAC = 20,
 	TLS_ALERT_RECORD_OVERFLOW = 22,

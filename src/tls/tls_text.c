@@ -25,7 +25,9 @@ enum step tls_fail_alert(struct tls *tls, enum fault fault, enum tls_alert alert
 {
 	/* Best effort: the peer learns why, if there is room and if it still listens. */
 	ERR_clear_error();
-	if (tls->ssl && tls_output_room(tls) >= TLS_OUTPUT_BYTES_SPARE)
+	if (tls->own_layer)
+		tls_inplace_alert(tls, TLS_ALERT_LEVEL_FATAL, (uint8_t)alert);
+	else if (tls->ssl && tls_output_room(tls) >= TLS_OUTPUT_BYTES_SPARE)
 		SSL_send_fatal_alert(tls->ssl, (uint8_t)alert);
 	ERR_clear_error();
 	return tls_fail(tls, fault, "%s", why);

@@ -55,7 +55,7 @@ static void make_keys(uint8_t choice, struct tls_keys *keys)
 	memset(material, 0x5a, sizeof material);
 	size_t block_bytes = suite == 0xc02f ? 40 : suite == 0xc030 ? 72 : 88;
 	if (choice % 6 < 3 ? tls_keys_from_secret(keys, suite, material, suite == 0x1302 ? 48 : 32)
-			   : tls_keys_from_block(keys, suite, material, block_bytes))
+			   : tls_keys_from_block(keys, suite, material, block_bytes, TLS_SIDE_SERVER))
 		fail("no keys");
 }
 

@@ -4,6 +4,7 @@
  * 8446 5 and RFC 5246 6.2 broken once.
  */
 #include "tls/tls_record.h"
+#include "tls/tls_send.h"
 
 #include "test.h"
 #include "tls_seal.h"
@@ -34,7 +35,7 @@ static void make_keys(size_t index, struct tls_keys *keys)
 	} else {
 		size_t iv_bytes = suites[index].number >= 0xcca8 ? 12 : 4;
 		EQ(tls_keys_from_block(keys, suites[index].number, material,
-				       2 * (suites[index].key_bytes + iv_bytes)),
+				       2 * (suites[index].key_bytes + iv_bytes), TLS_SIDE_SERVER),
 		   0);
 	}
 }
@@ -111,6 +112,109 @@ static void rfc_8448_trace(void)
 	EQ_BYTES(opened.bytes.base, opened.bytes.bytes, "\1\0", 2);
 }
 
+static struct tls_sender sender; /* zeroed before first use */
+
+static struct span send_one(uint8_t type, struct span content)
+{
+	struct cursor_out target = { wire, wire + sizeof wire };
+	EQ(tls_sender_seal(&sender, type, content, &target), FAULT_NONE);
+	return span_of(wire, (size_t)(target.next - wire));
+}
+
+/* RFC 8448 3: the client's application traffic, which is ours to send. */
+static void rfc_8448_trace_of_the_client(void)
+{
+	uint8_t secret[32], data[72], alert[24], content[50];
+	struct tls_keys keys;
+	unhex("9e40646ce79a7f9dc05af8889bce6552875afa0b06df0087f792ebb7c17504a5", secret);
+	unhex("1703030043a23f7054b62c94d0affafe8228ba55cbefacea42f914aa66bcab3f2b9819a8a5b46b395bd54a9a20441e"
+	      "2b62974e"
+	      "1f5a6292a2977014bd1e3deae63aeebb21694915e4",
+	      data);
+	unhex("1703030013c9872760655666b74d7ff1153efd6db6d0b0e3", alert);
+	EQ(tls_keys_from_secret(&keys, 0x1301, secret, sizeof secret), 0);
+	EQ(tls_sender_init(&sender, &keys), 0);
+	for (uint8_t i = 0; i < sizeof content; i++)
+		content[i] = i;
+	struct span record_sent = send_one(TLS_CONTENT_APPLICATION, span_of(content, sizeof content));
+	EQ_BYTES(record_sent.base, record_sent.bytes, data, sizeof data);
+	record_sent = send_one(TLS_CONTENT_ALERT, span_of("\1\0", 2));
+	EQ_BYTES(record_sent.base, record_sent.bytes, alert, sizeof alert);
+}
+
+/* The tests' own sealer is written apart from ours; both must make the same bytes, which our opener takes. */
+static void sealing_agrees_with_another(void)
+{
+	static const size_t sizes[] = { 0, 1, 2, 15, 16, 17, 1000, 16383, 16384 };
+	static uint8_t content[TLS_CONTENT_BYTES_MAX], expected[RECORD_BYTES_MAX];
+	for (size_t i = 0; i < SUITES; i++) {
+		struct tls_keys keys;
+		struct tls_opened opened;
+		size_t consumed;
+		begin(i);
+		make_keys(i, &keys);
+		EQ(tls_sender_init(&sender, &keys), 0);
+		for (size_t n = 0; n < 3 * sizeof sizes / sizeof *sizes; n++) {
+			size_t bytes = sizes[n % (sizeof sizes / sizeof *sizes)];
+			memset(content, (int)n + 1, sizeof content);
+			struct seal_shape shape = { .type = TLS_CONTENT_APPLICATION };
+			size_t expected_bytes = seal_record(&sealer, shape, content, bytes, expected);
+			struct span sent = send_one(TLS_CONTENT_APPLICATION, span_of(content, bytes));
+			EQ(sent.bytes, tls_sender_record_bytes(&sender, bytes));
+			EQ_BYTES(sent.base, sent.bytes, expected, expected_bytes);
+			EQ(open_bytes(wire, sent.bytes, sizeof plain, &opened, &consumed), STEP_DONE);
+			EQ(opened.type, TLS_CONTENT_APPLICATION);
+			EQ_BYTES(opened.bytes.base, opened.bytes.bytes, content, bytes);
+			if (n % 5 == 4 && keys.version == TLS_VERSION_13) {
+				seal_update(&sealer);
+				EQ(tls_sender_update(&sender), 0);
+				EQ(tls_record_update(&record), 0);
+			}
+		}
+		if (keys.version == TLS_VERSION_12)
+			EQ(tls_sender_update(&sender), -1);
+		tls_sender_wipe(&sender);
+	}
+}
+
+static void sealing_never_uses_a_number_twice(void)
+{
+	for (size_t i = 0; i < SUITES; i++) {
+		struct tls_keys keys;
+		make_keys(i, &keys);
+		uint64_t last = keys.is_gcm ? TLS_GCM_RECORDS_MAX : UINT64_MAX;
+		keys.sequence = last - 1;
+		EQ(tls_sender_init(&sender, &keys), 0);
+		send_one(TLS_CONTENT_APPLICATION, span_of("x", 1));
+		for (int n = 0; n < 2; n++) {
+			struct cursor_out target = { wire, wire + sizeof wire };
+			EQ(tls_sender_seal(&sender, TLS_CONTENT_APPLICATION, span_of("x", 1), &target),
+			   FAULT_TLS_LIMIT);
+			EQ(target.next == wire, 1);
+			EQ(sender.keys.sequence, last);
+		}
+	}
+}
+
+/* Each side of a key block has its own key; a mix-up would repeat the peer's nonces. */
+static void sides_have_their_own_keys(void)
+{
+	uint8_t material[88];
+	struct tls_keys client, server;
+	for (size_t i = 0; i < sizeof material; i++)
+		material[i] = (uint8_t)i;
+	EQ(tls_keys_from_block(&client, 0xc02f, material, 40, TLS_SIDE_CLIENT), 0);
+	EQ(tls_keys_from_block(&server, 0xc02f, material, 40, TLS_SIDE_SERVER), 0);
+	EQ_BYTES(client.key, client.key_bytes, material, 16);
+	EQ_BYTES(server.key, server.key_bytes, material + 16, 16);
+	EQ_BYTES(client.iv, 4, material + 32, 4);
+	EQ_BYTES(server.iv, 4, material + 36, 4);
+	EQ(tls_keys_from_block(&client, 0xcca8, material, 88, TLS_SIDE_CLIENT), 0);
+	EQ(tls_keys_from_block(&server, 0xcca8, material, 88, TLS_SIDE_SERVER), 0);
+	EQ_BYTES(client.iv, 12, material + 64, 12);
+	EQ_BYTES(server.iv, 12, material + 76, 12);
+}
+
 static void keys_refuse_what_they_do_not_know(void)
 {
 	uint8_t material[88] = { 0 };
@@ -122,10 +226,10 @@ static void keys_refuse_what_they_do_not_know(void)
 	EQ(tls_keys_from_secret(&keys, 0x1301, material, 31), -1);
 	EQ(tls_keys_from_secret(&keys, 0x1301, material, 48), -1);
 	EQ(tls_keys_from_secret(&keys, 0x1302, material, 32), -1);
-	EQ(tls_keys_from_block(&keys, 0xc02f, material, 39), -1);
-	EQ(tls_keys_from_block(&keys, 0xc02f, material, 88), -1);
-	EQ(tls_keys_from_block(&keys, 0x1301, material, 40), -1);
-	EQ(tls_keys_from_block(&keys, 0xc02f, material, 40), 0);
+	EQ(tls_keys_from_block(&keys, 0xc02f, material, 39, TLS_SIDE_SERVER), -1);
+	EQ(tls_keys_from_block(&keys, 0xc02f, material, 88, TLS_SIDE_SERVER), -1);
+	EQ(tls_keys_from_block(&keys, 0x1301, material, 40, TLS_SIDE_SERVER), -1);
+	EQ(tls_keys_from_block(&keys, 0xc02f, material, 40, TLS_SIDE_SERVER), 0);
 	EQ(keys.sequence, 1);
 	EQ(tls_keys_update(&keys), -1); /* TLS 1.2 has no key update */
 	tls_keys_wipe(&keys);
@@ -372,7 +476,9 @@ static void measure_needs_no_keys(void)
 	EQ(tls_record_measure(&cipher), -1);
 }
 
-TEST_MAIN(T(rfc_8448_trace), T(keys_refuse_what_they_do_not_know), T(every_suite_round_trips_at_every_size),
+TEST_MAIN(T(rfc_8448_trace), T(rfc_8448_trace_of_the_client), T(sealing_agrees_with_another),
+	  T(sealing_never_uses_a_number_twice), T(sides_have_their_own_keys),
+	  T(keys_refuse_what_they_do_not_know), T(every_suite_round_trips_at_every_size),
 	  T(every_split_point), T(full_moves_nothing), T(every_damaged_byte_is_noticed), T(order_matters),
 	  T(headers_are_checked_before_the_body_is_there), T(content_has_a_limit), T(padding_is_stripped),
 	  T(empty_records_are_limited), T(gcm_stops_at_its_limit), T(key_updates_follow_each_other),
