@@ -45,6 +45,8 @@ void program_budget_give(struct program *program, int64_t instructions)
 		watch(program->state, HOOK_INSTRUCTIONS);
 		if (program->main)
 			watch(program->main, HOOK_INSTRUCTIONS);
+		if (program->events)
+			watch(program->events, HOOK_INSTRUCTIONS);
 	}
 }
 
@@ -144,7 +146,6 @@ static void hurry(struct program *program)
 
 static void *refuse(struct program *program)
 {
-	program->refused_line = program->running ? program_line(program->running) : 0;
 	/* Lua collects all garbage and asks again, which takes up to a fifth of a second: a look at the clock
 	 * soon, so that a program that lives at the ceiling is found out. */
 	program->instructions_left -= HOOK_INSTRUCTIONS;

@@ -66,7 +66,7 @@ static lua_State *get_coroutine(lua_State *lua, int index)
 	lua_State *co = lua_tothread(lua, index);
 	luaL_argexpected(lua, co, index, "coroutine");
 	const struct program *program = program_of(lua);
-	if ((co == program->main || co == program->state) && co != lua)
+	if ((co == program->main || co == program->events || co == program->state) && co != lua)
 		luaL_error(lua, "execute itself cannot be resumed or closed");
 	return co;
 }
@@ -130,6 +130,11 @@ static int resume(lua_State *lua, lua_State *co, int arguments)
 		if (lua_status(co) != LUA_OK && lua_status(co) != LUA_YIELD)
 			lua_pushvalue(co, -1);
 		lua_xmove(co, lua, 1);
+		/* Lua makes no message with a line when memory is out; perhaps there is enough for one now.
+		 */
+		if (status == LUA_ERRMEM)
+			lua_pushfstring(lua, "%s:%d: %s", program->source_name, program_line(co),
+					lua_tostring(lua, -1));
 		return -1;
 	}
 	if (!lua_checkstack(lua, results + 1)) {

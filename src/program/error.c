@@ -7,8 +7,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/stage.h"
-
 /* Bytes of the well-formed UTF-8 sequence (RFC 3629) that begins here; 0: none does. */
 static size_t sequence_bytes(const uint8_t *at, size_t bytes)
 {
@@ -134,11 +132,9 @@ static struct span error_text(struct program *program, lua_State *lua)
 	return span_of(text, bytes);
 }
 
-void program_fail(struct program *program, lua_State *lua, int status)
+void program_fail(struct program *program, lua_State *lua)
 {
-	int line = lua == program->state ? program->error_line : program_line(lua), used = 0;
-	if (status == LUA_ERRMEM)
-		line = program->refused_line;
+	int line = program_line(lua), used = 0;
 	struct span text =
 		program->exhausted ? span_of_text(program->exhausted_text) : error_text(program, lua);
 	int unplaced = !program->exhausted && program->unplaced;
@@ -147,35 +143,4 @@ void program_fail(struct program *program, lua_State *lua, int status)
 	else if (!unplaced && !is_placed(program, text))
 		used = snprintf(program->error, sizeof program->error, "%s: ", program->source_name);
 	program_clean_text(program, text, program->error + used, sizeof program->error - (size_t)used);
-}
-
-/* A message handler: remembers the line before the stack is unwound, for an error whose text has none. The
- * program's own functions do not run here: there are no hooks when the error comes from one. */
-static int note_line(lua_State *lua)
-{
-	program_of(lua)->error_line = program_line(lua);
-	return 1;
-}
-
-int program_protect(struct program *program, lua_CFunction function)
-{
-	lua_State *lua = program->state;
-	program->unplaced = program->error_line = program->refused_line = 0;
-	program_budget_give(program, program->opening ? program->limits.instructions
-						      : program->limits.event_instructions);
-	lua_pushcfunction(lua, note_line);
-	lua_pushcfunction(lua, function);
-	program->calling = !program->opening;
-	program->running = lua;
-	stage_interpret(program->settings.interpreter, 0, lua);
-	int status = lua_pcall(lua, 0, 0, 1);
-	stage_interpret(program->settings.interpreter, 0, NULL);
-	program->running = NULL;
-	program->calling = 0;
-	if (program->exhausted && status == LUA_OK)
-		status = LUA_ERRRUN; /* whoever caught it would have had to raise it again */
-	if (status != LUA_OK)
-		program_fail(program, lua, status);
-	lua_settop(lua, 0);
-	return status == LUA_OK ? 0 : -1;
 }

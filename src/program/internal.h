@@ -2,10 +2,10 @@
  *
  * What the files of this room share. Nothing here is for other rooms.
  *
- * Two Lua threads are ours. `state` is the interpreter's main thread: it makes the settings, runs the main
- * chunk, and everything that the owner asks for while execute() waits (on_event, the headers callback,
- * ctx.state as JSON), always in protected calls. `main` runs execute() and is the only one that may wait.
- * Programs may make more; those are resumed by coroutine.c only, which counts them in coroutine_depth.
+ * Three Lua threads are ours. `state` is the interpreter's main thread: it catches what the others could not.
+ * `main` runs execute() and is the only one that may wait. `events` runs the main chunk and everything that
+ * the owner asks for while execute() waits: on_event, the headers callback, ctx.state as JSON. Programs may
+ * make more; those are resumed by coroutine.c only, which counts them in coroutine_depth.
  */
 #ifndef PROGRAM_INTERNAL_H
 #define PROGRAM_INTERNAL_H
@@ -37,7 +37,8 @@ enum program_slot {
 	PROGRAM_SLOT_ANSWER, /* metatables of strict tables */
 	PROGRAM_SLOT_CONTEXT,
 	PROGRAM_SLOT_PROBLEM,
-	PROGRAM_SLOT_MAIN, /* keeps the thread alive */
+	PROGRAM_SLOT_MAIN, /* keep the threads alive */
+	PROGRAM_SLOT_EVENTS,
 	PROGRAM_SLOT_COUNT,
 };
 
@@ -47,6 +48,7 @@ struct program {
 	struct program_memory memory;
 	lua_State *state;
 	lua_State *main;    /* NULL: execute() does not run */
+	lua_State *events;  /* NULL: it died of an error, and is made anew when it is needed */
 	lua_State *running; /* NULL: the owner is at work */
 	int slots[PROGRAM_SLOT_COUNT];
 
@@ -61,7 +63,6 @@ struct program {
 	int calling; /* a callback runs: execute() waits */
 	int failed;  /* until execute() begins anew */
 	int committed;
-	int error_line;	     /* of the error that program_protect() caught; 0: in no Lua function */
 	int unplaced;	     /* the program raised an error that is to name no line */
 	int coroutine_depth; /* coroutines of the program's own that are being resumed or closed */
 	int close_depth;
@@ -72,7 +73,6 @@ struct program {
 	int64_t instructions_given;
 	int64_t instructions_charged; /* since the clock was looked at */
 	int64_t cpu_started_ns;	      /* 0: not looked at the clock yet */
-	int refused_line;	      /* where it was refused last; 0: not in a Lua function */
 	int hurried;		      /* the hook comes at the next instruction */
 	int exhausted;
 	int was_exhausted; /* ever: threads that an error left inside a hook are about */
@@ -129,10 +129,9 @@ void program_clean_text(const struct program *program, struct span text, char *c
 int program_line(lua_State *lua);
 /* Whether the text at the top of the stack begins with a line of the program. */
 int program_is_placed(lua_State *lua);
-/* Writes what the error at the top of the stack of `lua` says to program->error. */
-void program_fail(struct program *program, lua_State *lua, int status);
-/* Calls `function` (a C function without arguments) on program->state. 0, or -1 and program->error. */
-int program_protect(struct program *program, lua_CFunction function);
+/* Writes what the error at the top of the stack of `lua` says to program->error. The stack still has the
+ * calls that ended with it. */
+void program_fail(struct program *program, lua_State *lua);
 
 /* strict.c: tables whose missing fields are errors. Pushes a metatable for `what` ("an answer"), in whose
  * tables the fields `names` (NULL-terminated; NULL: none) may be nil. */
@@ -159,7 +158,7 @@ int program_wait(lua_State *lua, enum program_wish_kind kind, lua_KFunction fini
 void program_answer_open(lua_State *lua);
 void program_push_answer(lua_State *lua, const struct program_answer *answer, int lines, const char *url);
 
-/* callback.c: what the owner asks for while execute() waits. Each is a C function for program_protect(). */
+/* callback.c: what the owner asks for while execute() waits. Each is called on program->events. */
 int program_call_event(lua_State *lua);
 int program_call_headers(lua_State *lua);
 int program_call_state(lua_State *lua);

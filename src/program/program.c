@@ -96,6 +96,74 @@ static int run_main_chunk(lua_State *lua)
 	return 0;
 }
 
+/* Calls a C function on the main thread, where no code of the program runs. 0, or -1 and program->error. */
+static int call_state(struct program *program, lua_CFunction function)
+{
+	lua_pushcfunction(program->state, function);
+	int status = lua_pcall(program->state, 0, 0, 0);
+	if (status != LUA_OK)
+		program_fail(program, program->state);
+	lua_settop(program->state, 0);
+	return status == LUA_OK ? 0 : -1;
+}
+
+static int resume_running(lua_State *lua)
+{
+	struct program *program = program_of(lua);
+	int results;
+	program->status = lua_resume(program->running, lua, 0, &results);
+	return 0;
+}
+
+/* Runs `thread` until it waits (1) or ends (0); -1: it died, and program->error says of what. */
+static int run_thread(struct program *program, lua_State *thread)
+{
+	program->unplaced = 0;
+	program->running = thread;
+	stage_interpret(program->settings.interpreter, 0, thread);
+	/* lua_resume() catches everything by itself; but where it makes a message for that and memory is out,
+	 * only the main thread is left to catch it, and else the process would end. */
+	int caught = call_state(program, resume_running);
+	stage_interpret(program->settings.interpreter, 0, NULL);
+	program->running = NULL;
+	if (caught < 0)
+		return -1;
+	/* Whoever caught an exhausted budget would have had to raise it again. */
+	if ((program->status == LUA_OK || program->status == LUA_YIELD) && !program->exhausted)
+		return program->status == LUA_YIELD;
+	program_fail(program, thread);
+	lua_settop(program->state, 0);
+	return -1;
+}
+
+static int make_events(lua_State *lua)
+{
+	struct program *program = program_of(lua);
+	lua_State *thread = lua_newthread(lua);
+	program_slot_set(lua, PROGRAM_SLOT_EVENTS);
+	program->events = thread;
+	return 0;
+}
+
+/* Calls a C function of ours, and through it perhaps the program's, on program->events. 0, or -1 and
+ * program->error. */
+static int call_events(struct program *program, int64_t instructions, lua_CFunction function)
+{
+	program_budget_give(program, instructions);
+	if (!program->events && call_state(program, make_events) < 0)
+		return -1;
+	lua_pushcfunction(program->events, function);
+	program->calling = !program->opening;
+	int how = run_thread(program, program->events);
+	program->calling = 0;
+	CHECK_LE(how, 0); /* nothing waits there */
+	if (how < 0)
+		program->events = NULL;
+	else
+		lua_settop(program->events, 0);
+	return how;
+}
+
 struct program *program_create_limited(const struct program_settings *settings, struct arena *arena,
 				       const struct program_limits *limits,
 				       char error[static PROGRAM_TEXT_BYTES_MAX])
@@ -119,7 +187,8 @@ struct program *program_create_limited(const struct program_settings *settings, 
 	 * letting it wait until four times as much is there. At the ceiling it comes at once. */
 	lua_gc(program->state, LUA_GCINC, GARBAGE_PERCENT, 0, 0);
 	program->opening = 1;
-	int failed = program_protect(program, open_state) < 0 || program_protect(program, run_main_chunk) < 0;
+	int failed = call_state(program, open_state) < 0 ||
+		     call_events(program, limits->instructions, run_main_chunk) < 0;
 	program->opening = 0;
 	if (failed) {
 		snprintf(error, PROGRAM_TEXT_BYTES_MAX, "%s", program->error);
@@ -152,7 +221,7 @@ void program_finish(struct program *program)
 		return;
 	/* There are no finalizers that lua_close() would run: dropping the pages is all. */
 	program_memory_close(&program->memory);
-	program->state = program->main = NULL;
+	program->state = program->main = program->events = NULL;
 }
 
 /* The body of the thread that may wait. */
@@ -195,7 +264,7 @@ void program_begin(struct program *program)
 	program->waiting = program->committed = 0;
 	program->error[0] = 0;
 	program_budget_begin(program);
-	program->failed = program_protect(program, make_main) < 0;
+	program->failed = call_state(program, make_main) < 0;
 }
 
 static enum program_wish_kind failed(struct program *program, struct program_wish *ret_wish)
@@ -203,16 +272,6 @@ static enum program_wish_kind failed(struct program *program, struct program_wis
 	program->failed = 1;
 	*ret_wish = (struct program_wish){ .kind = PROGRAM_FAILED };
 	return PROGRAM_FAILED;
-}
-
-static int resume_main(lua_State *lua)
-{
-	struct program *program = program_of(lua);
-	int results;
-	program->running = program->main;
-	stage_interpret(program->settings.interpreter, 0, program->main);
-	program->status = lua_resume(program->main, lua, 0, &results);
-	return 0;
 }
 
 enum program_wish_kind program_resume(struct program *program, struct program_time now,
@@ -224,25 +283,14 @@ enum program_wish_kind program_resume(struct program *program, struct program_ti
 	CHECK_EQ((answer != NULL), program->waiting && program->wish.kind == PROGRAM_REQUEST);
 	program->now = now;
 	program->answer = answer;
-	program->waiting = program->unplaced = program->refused_line = 0;
+	program->waiting = 0;
 	program_budget_give(program, program->limits.instructions);
-	/* lua_resume() catches everything by itself; but where it makes a message for that and memory is out,
-	 * only the main thread is left to catch it, and else the process would end. */
-	lua_pushcfunction(program->state, resume_main);
-	int stray = lua_pcall(program->state, 0, 0, 0);
-	stage_interpret(program->settings.interpreter, 0, NULL);
-	program->running = NULL;
+	int how = run_thread(program, program->main);
 	program->answer = NULL;
-	if (stray != LUA_OK)
-		program_fail(program, program->state, stray);
-	else if (program->exhausted || (program->status != LUA_OK && program->status != LUA_YIELD))
-		program_fail(program, program->main, program->status);
-	lua_settop(program->state, 0);
-	if (stray != LUA_OK || program->exhausted ||
-	    (program->status != LUA_OK && program->status != LUA_YIELD))
+	if (how < 0)
 		return failed(program, ret_wish);
-	CHECK_EQ(program->status == LUA_YIELD, program->waiting);
-	if (program->status == LUA_OK) {
+	CHECK_EQ(how, program->waiting);
+	if (how == 0) {
 		program->main = NULL;
 		program->wish = (struct program_wish){ .kind = PROGRAM_END,
 						       .end_is_limit = program->wish.end_is_limit };
@@ -258,7 +306,7 @@ static int call_back(struct program *program, struct program_time now, lua_CFunc
 		return -1;
 	CHECK_EQ(program->waiting && program->wish.kind == PROGRAM_REQUEST, 1);
 	program->now = now;
-	if (program_protect(program, function) == 0)
+	if (call_events(program, program->limits.event_instructions, function) == 0)
 		return 0;
 	program->failed = 1;
 	return -1;
@@ -324,7 +372,7 @@ const char *program_state(struct program *program)
 	int exhausted = program->exhausted;
 	memcpy(error, program->error, sizeof error);
 	program->exhausted = 0;
-	int encoded = program_protect(program, program_call_state);
+	int encoded = call_events(program, program->limits.event_instructions, program_call_state);
 	program->exhausted = exhausted;
 	if (program->failed)
 		memcpy(program->error, error, sizeof error);
