@@ -94,7 +94,8 @@ def not_confined():
     with Scene() as scene, Simulator(BUILD, plain=True) as simulator:
         found, result = scene.attempts(simulator, "-confine", "off")
         succeed = ("read /etc/passwd", "read secret", "create", "append", "mkdir", "rename", "unlink", "symlink",
-                   "link", "chmod", "bind", "connect elsewhere", "udp socket", "unix socket", "netlink socket", "fork", "exec")
+                   "link", "chmod", "bind", "connect elsewhere", "udp socket", "unix socket", "netlink socket", "fork",
+                   "exec")
         wrong = [f"{name}: {found.get(name)}" for name in succeed if found.get(name) != "ok"]
         if wrong:
             raise Failure("these should succeed here: " + "; ".join(wrong) + "\n" + result.stderr[-1500:])
