@@ -27,9 +27,10 @@ enum stage {
 struct stage_slot {
 	uint32_t stage; /* enum stage, written with relaxed atomic stores by the worker only */
 	uint32_t worker_index;
-	/* The states of the interpreter (lua_State) that run a program right now: [0] was resumed by us, [1]
-	 * is a coroutine of the program's own that [0] has resumed, and so on. The first 0 ends them, so [0]
-	 * is 0 while control is with us. Coroutines deeper than this are not told: their resumer counts. */
+	/* The states of the interpreter (lua_State) that run a program right now: [0] is the one that we have
+	 * called, [1] one that it has resumed, and so on. All of them, because each has calls on the native
+	 * stack. The first 0 ends them, so [0] is 0 while control is with us. Coroutines deeper than this are
+	 * not told: their resumer counts. */
 	uint64_t interpreters[STAGE_INTERPRETERS_MAX];
 };
 

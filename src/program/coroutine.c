@@ -76,12 +76,12 @@ static void enter(struct program *program, lua_State *co)
 {
 	program->coroutine_depth++;
 	program->running = co;
-	stage_interpret(program->settings.interpreter, (unsigned)program->coroutine_depth, co);
+	stage_interpret(program->settings.interpreter, (unsigned)program->coroutine_depth + 1, co);
 }
 
 static void leave(struct program *program, lua_State *lua)
 {
-	stage_interpret(program->settings.interpreter, (unsigned)program->coroutine_depth, NULL);
+	stage_interpret(program->settings.interpreter, (unsigned)program->coroutine_depth + 1, NULL);
 	program->coroutine_depth--;
 	program->running = lua;
 }

@@ -120,11 +120,14 @@ static int run_thread(struct program *program, lua_State *thread)
 {
 	program->unplaced = 0;
 	program->running = thread;
-	stage_interpret(program->settings.interpreter, 0, thread);
+	/* The first last: without it nobody looks at the others. */
+	stage_interpret(program->settings.interpreter, 1, thread);
+	stage_interpret(program->settings.interpreter, 0, program->state);
 	/* lua_resume() catches everything by itself; but where it makes a message for that and memory is out,
 	 * only the main thread is left to catch it, and else the process would end. */
 	int caught = call_state(program, resume_running);
 	stage_interpret(program->settings.interpreter, 0, NULL);
+	stage_interpret(program->settings.interpreter, 1, NULL);
 	program->running = NULL;
 	if (caught < 0)
 		return -1;

@@ -131,6 +131,7 @@ def test_stacks_go_from_the_collector_through_the_program():
         if "two_thirds" not in names:
             continue
         at = names.index("on_event")
+        equal(names[at - 1], "program_call_event", f"who calls on_event in {names}")
         contains(" ".join(names[:at]), "flow_run", "what lies below the program")
         path = names[at:]
         lua = [frame.name for frame in frames if frame.object == "[lua]"]
