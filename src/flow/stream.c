@@ -11,6 +11,8 @@
 #include "flow/worker.h"
 #include "scan/scan.h"
 
+#define STREAM_STEPS_MAX 16 /* decisions in a row without a look at the clock */
+
 void stream_notice(struct stream *stream, enum flow_severity severity, const char *format, ...)
 {
 	char text[FLOW_TEXT_BYTES_MAX];
@@ -308,8 +310,11 @@ static void stream_timeout(struct stream *stream, int64_t now_ns)
 
 void stream_advance(struct stream *stream, int64_t now_ns)
 {
-	/* A question may be answered without waiting (a refused connection, say): bounded by the back-off. */
-	while (stream->state != STREAM_ENDED && stream_deadline_ns(stream) <= now_ns) {
+	/* A question may be answered without waiting (a refused connection, say), and a program may wait for no
+	 * time at all: what it does then is its own business, but signals and other streams have their turn. */
+	for (int steps = 0; steps < STREAM_STEPS_MAX; steps++) {
+		if (stream->state == STREAM_ENDED || stream_deadline_ns(stream) > now_ns)
+			return;
 		if (stream->state == STREAM_WAITING)
 			stream->state = STREAM_IDLE;
 		if (stream->state == STREAM_IDLE)

@@ -329,6 +329,30 @@ static void budget_ends_programs(void)
 	}
 }
 
+/* However busy a program keeps itself, the run ends when it is to end. */
+static void restless_programs_are_stopped(void)
+{
+	static const char *const programs[] = {
+		"function execute(ctx) while true do ctx.sleep(0) end end\n",
+		"function execute(ctx, client, emit) while true do emit('x'); ctx.sleep(0); client:commit() "
+		"end end\n",
+		"function execute(ctx, client)\n"
+		"  while true do client:get{ url = ctx.env.URL .. '/', headers = { ['a'] = '1' } } end\n"
+		"end\n",
+	};
+	for (size_t i = 0; i < 3; i++) {
+		struct play play;
+		play_open(&play, programs[i], NULL, 0);
+		play.settings.duration_ns = 50 * NS_PER_MS;
+		play_expect(&play, i < 2 ? FLOW_END_DURATION : FLOW_END_FAILED);
+		if (i == 1) {
+			GT(play.report.made_events, 0);
+			LE(play.report.events_uncommitted, 1);
+		}
+		play_close(&play);
+	}
+}
+
 #define FULL_PAGE                                                                                            \
 	"{\"httpMessage\":{\"start\":\"1700000009.5\"}}\n{broken\n[1]\n{\"httpMessage\":{\"start\":"         \
 	"\"1700000003\"}"                                                                                    \
@@ -476,6 +500,6 @@ static void event_times_are_those_of_the_text(void)
 TEST_MAIN(T(lines_that_are_made_from_a_body), T(bodies_have_a_limit), T(posts_and_headers),
 	  T(lines_are_shown_and_handed_on_once), T(page_without_commit_is_not_committed),
 	  T(failing_program_ends_its_stream), T(second_server_has_its_own_connection),
-	  T(budget_ends_programs), T(full_parsing_by_the_plan), T(full_parsing_by_a_program),
-	  T(plan_goes_on_from_its_state), T(state_of_a_program_comes_back),
+	  T(budget_ends_programs), T(restless_programs_are_stopped), T(full_parsing_by_the_plan),
+	  T(full_parsing_by_a_program), T(plan_goes_on_from_its_state), T(state_of_a_program_comes_back),
 	  T(event_times_are_those_of_the_text))
