@@ -377,7 +377,7 @@ static void uring_pump(struct ring *ring, int64_t deadline_ns)
 	reap(ring);
 	if (ring->ready.last != known) {
 		if (io_uring_sq_ready(&state->ring))
-			enter_check(io_uring_submit(&state->ring));
+			enter_check(io_uring_submit_and_get_events(&state->ring));
 		return;
 	}
 	for (;;) {
@@ -400,7 +400,7 @@ static void uring_pump(struct ring *ring, int64_t deadline_ns)
 			/* What continues an operation, or was queued meanwhile, must not wait for the next
 			 * call. */
 			if (io_uring_sq_ready(&state->ring))
-				enter_check(io_uring_submit(&state->ring));
+				enter_check(io_uring_submit_and_get_events(&state->ring));
 			return;
 		}
 		if (result == -EINTR)

@@ -719,6 +719,41 @@ TABLE_TEST(busy_socket_starves_nobody)
 	pthread_join(peer.thread, NULL);
 }
 
+/* Two of them: while the one is looked at the other completes at once, so that nothing ever waits. */
+TABLE_TEST(two_busy_sockets_starve_nobody)
+{
+	struct ring_operation busy[2] = { 0 }, quiet = { 0 };
+	struct peer peers[2];
+	uint64_t value = 1;
+	int fds[2], peer_fd;
+	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	for (int i = 0; i < 2; i++) {
+		tcp_pair(f, &fds[i], &peer_fd);
+		peer_start(&peers[i], peer_fd, 0, (size_t)1 << 30);
+	}
+	ring_wake(f->ring, &quiet, event);
+	for (int i = 0; i < 2; i++)
+		ring_receive(f->ring, &busy[i], fds[i], f->memory + i, 1);
+	int rounds = 0;
+	for (;; rounds++) {
+		struct ring_operation *done = ring_wait(f->ring, clock_monotonic_ns() + PATIENCE_NS);
+		NE((uintptr_t)done, 0);
+		if (done == &quiet)
+			break;
+		EQ(done->result, 1);
+		if (rounds == 100)
+			EQ(write(event, &value, sizeof value), sizeof value);
+		LT(rounds, 200);
+		ring_receive(f->ring, done, fds[done - busy], f->memory + (done - busy), 1);
+	}
+	GE(rounds, 100);
+	ring_close_fd(f->ring, event);
+	for (int i = 0; i < 2; i++) {
+		ring_close_fd(f->ring, fds[i]);
+		pthread_join(peers[i].thread, NULL);
+	}
+}
+
 /* Sending and receiving on one socket at the same time, both larger than what the kernel buffers. */
 TABLE_TEST(both_directions_at_once)
 {
@@ -784,4 +819,5 @@ TEST_MAIN(TT(connects), TT(connect_is_refused), TT(connect_hangs_and_is_cancelle
 	  TT(writes_a_file), TT(writes_a_pipe), TT(pipe_reader_leaves), TT(pipe_write_is_cancelled),
 	  TT(disk_is_full), TT(bad_descriptors_are_named), TT(wakes), TT(signal_wakes),
 	  TT(signals_interrupt_no_operation), TT(deadlines_pass), TT(many_operations_at_once),
-	  TT(busy_socket_starves_nobody), TT(both_directions_at_once), TT(queue_overflows_are_handed_over))
+	  TT(busy_socket_starves_nobody), TT(two_busy_sockets_starve_nobody), TT(both_directions_at_once),
+	  TT(queue_overflows_are_handed_over))
