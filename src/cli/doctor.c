@@ -2,13 +2,10 @@
 #include "cli/doctor.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <sys/timex.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -107,24 +104,27 @@ static void line_read(const char *path, char *text, size_t text_bytes)
 		fclose(file);
 }
 
-/* Not used yet; whether the kernel has it is asked the way it would be used. */
+/* Whether the kernel has it is asked the way it would be used, which loads the module where that is allowed.
+ */
 static void doctor_ktls(struct doctor *doctor)
 {
 	char ulps[128];
 	char text[256];
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	errno = 0;
-	/* On a socket that is not connected a kernel with the tls module says ENOTCONN, one without ENOENT.
-	 */
-	setsockopt(fd, SOL_TCP, TCP_ULP, "tls", 3);
-	int code = errno;
-	close(fd);
+	int code = ring_tls_probe();
 	line_read("/proc/sys/net/ipv4/tcp_available_ulp", ulps, sizeof ulps);
-	snprintf(text, sizeof text,
-		 "%s; upper-layer protocols of TCP: %s; TLS is opened in user space in any case",
-		 code == ENOENT ? "not in this kernel (modprobe tls)" : "the kernel has it",
-		 ulps[0] ? ulps : "none listed");
-	say(doctor, code == ENOENT ? DOCTOR_DEGRADED : DOCTOR_OK, "kTLS", text);
+	if (code == 0)
+		snprintf(text, sizeof text,
+			 "the kernel has the tls module: -tls ktls lets it open records (auto does not: user "
+			 "space is faster)");
+	else
+		snprintf(text, sizeof text,
+			 "no \"tls\" among TCP's upper-layer protocols (%s): %s; -tls ktls would go on in "
+			 "user "
+			 "space, as auto does",
+			 ulps[0] ? ulps : "none listed",
+			 code == -ENOENT ? "modprobe tls, as root, if this kernel has it (CONFIG_TLS)"
+					 : strerror(-code));
+	say(doctor, code == 0 ? DOCTOR_OK : DOCTOR_DEGRADED, "kTLS", text);
 }
 
 static void doctor_cpu(struct doctor *doctor)

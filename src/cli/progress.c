@@ -70,8 +70,8 @@ void progress_notice(void *owner, enum flow_severity severity, const char *confi
 	progress_clear(run);
 	run->notices++;
 	strftime(clock_text, sizeof clock_text, "%H:%M:%S", localtime_r(&now, &parts));
-	/* The plan's sentences name the configId themselves. */
-	int named = strncmp(text, "configId", 8) == 0;
+	/* The plan's sentences name the configId themselves; some are about all of them. */
+	int named = !config_id || strncmp(text, "configId", 8) == 0;
 	fprintf(stderr, "%s %s: %s%s%s%s\n", clock_text, words[severity], named ? "" : "configId ",
 		named ? "" : config_id, named ? "" : ": ", text);
 }

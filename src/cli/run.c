@@ -391,6 +391,7 @@ static int run_confine(struct run *run, char *error)
 		.user = settings->user,
 		.write_folders = { run->link ? NULL : settings->out },
 		.connect_ports = { (uint16_t)strtoul(settings->server.port, NULL, 10) },
+		.kernel_tls = settings->tls_mode == TLS_MODE_KTLS,
 	};
 	for (size_t i = 0; i < settings->allowed_count; i++)
 		options.connect_ports[i + 1] = (uint16_t)strtoul(settings->allowed[i].port, NULL, 10);

@@ -103,7 +103,8 @@ int confine_enter(const struct confine_options *options, struct confine_report *
 		return confine_fail(error, "PR_SET_NO_NEW_PRIVS failed: %s", strerror(errno));
 	ret_report->no_new_privileges = 1;
 	note_folders(options, ret_report);
-	if (landlock_enforce(rules_fd, ret_report, error) < 0 || seccomp_enforce(ret_report, error) < 0)
+	if (landlock_enforce(rules_fd, ret_report, error) < 0 ||
+	    seccomp_enforce(options, ret_report, error) < 0)
 		return -1;
 	ret_report->applied = 1;
 	return 0;

@@ -49,6 +49,7 @@ int landlock_prepare(const struct confine_options *options, int *ret_fd, struct 
 int landlock_enforce(int fd, struct confine_report *report, char error[static CONFINE_ERROR_BYTES_MAX]);
 
 int seccomp_available(void);
-int seccomp_enforce(struct confine_report *report, char error[static CONFINE_ERROR_BYTES_MAX]);
+int seccomp_enforce(const struct confine_options *options, struct confine_report *report,
+		    char error[static CONFINE_ERROR_BYTES_MAX]);
 
 #endif

@@ -16,6 +16,7 @@
 #include <linux/sched.h>
 #include <linux/seccomp.h>
 #include <linux/sockios.h>
+#include <linux/tls.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <seccomp.h>
@@ -34,6 +35,12 @@
 /* Newer than some headers. */
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
+#endif
+#ifndef SOL_TLS
+#define SOL_TLS 282
+#endif
+#ifndef TLS_RX_EXPECT_NO_PAD
+#define TLS_RX_EXPECT_NO_PAD 4
 #endif
 #ifndef IORING_REGISTER_USE_REGISTERED_RING
 #define IORING_REGISTER_USE_REGISTERED_RING (1U << 31)
@@ -247,6 +254,13 @@ static const struct rule rules[] = {
 	  { ARGUMENT(1, INT_BITS & ~IORING_REGISTER_USE_REGISTERED_RING, IORING_UNREGISTER_RING_FDS) } },
 };
 
+/* -tls ktls: a socket is told the key of what it receives. Sending stays with us, so TLS_TX is not here. */
+static const struct rule rules_kernel_tls[] = {
+	SOCKET_OPTION(IPPROTO_TCP, TCP_ULP),
+	SOCKET_OPTION(SOL_TLS, TLS_RX),
+	SOCKET_OPTION(SOL_TLS, TLS_RX_EXPECT_NO_PAD),
+};
+
 /* Newer ways to do what is allowed, which libc tries first: it takes ENOSYS for "do it the old way", while
  * EPERM would be an error. The filter cannot look at their arguments. */
 static const int calls_unknown[] = { SCMP_SYS(clone3), SCMP_SYS(openat2) };
@@ -267,19 +281,29 @@ static int add_calls(scmp_filter_ctx filter, uint32_t action, const int *calls, 
 	return 0;
 }
 
-static int add_rules(scmp_filter_ctx filter, char *error)
+static int add_conditions(scmp_filter_ctx filter, const struct rule *added, size_t count, char *error)
+{
+	for (size_t i = 0; i < count; i++) {
+		int code = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, added[i].call, added[i].count,
+						  added[i].arguments);
+		if (code < 0)
+			return rule_failed(code, added[i].call, error);
+	}
+	return 0;
+}
+
+static int add_rules(scmp_filter_ctx filter, const struct confine_options *options, char *error)
 {
 	if (add_calls(filter, SCMP_ACT_ALLOW, calls_allowed, sizeof calls_allowed / sizeof *calls_allowed,
 		      error) < 0 ||
 	    add_calls(filter, SCMP_ACT_ERRNO(ENOSYS), calls_unknown,
 		      sizeof calls_unknown / sizeof *calls_unknown, error) < 0)
 		return -1;
-	for (size_t i = 0; i < sizeof rules / sizeof *rules; i++) {
-		int code = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, rules[i].call, rules[i].count,
-						  rules[i].arguments);
-		if (code < 0)
-			return rule_failed(code, rules[i].call, error);
-	}
+	if (add_conditions(filter, rules, sizeof rules / sizeof *rules, error) < 0 ||
+	    (options->kernel_tls &&
+	     add_conditions(filter, rules_kernel_tls, sizeof rules_kernel_tls / sizeof *rules_kernel_tls,
+			    error) < 0))
+		return -1;
 	/* To ourselves only: abort(3) and raise(3). Our number is known and there are no children. */
 	struct scmp_arg_cmp own = ARGUMENT(0, INT_BITS, getpid());
 	int code = seccomp_rule_add_array(filter, SCMP_ACT_ALLOW, SCMP_SYS(tgkill), 1, &own);
@@ -323,7 +347,8 @@ int seccomp_available(void)
 	return syscall(SYS_seccomp, SECCOMP_GET_ACTION_AVAIL, 0, &action) == 0;
 }
 
-int seccomp_enforce(struct confine_report *report, char error[static CONFINE_ERROR_BYTES_MAX])
+int seccomp_enforce(const struct confine_options *options, struct confine_report *report,
+		    char error[static CONFINE_ERROR_BYTES_MAX])
 {
 	if (!seccomp_available()) {
 		confine_note(report, "system calls are not restricted: the kernel has no seccomp filters");
@@ -332,7 +357,7 @@ int seccomp_enforce(struct confine_report *report, char error[static CONFINE_ERR
 	scmp_filter_ctx filter = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	if (!filter)
 		return confine_fail(error, "seccomp: out of memory");
-	int code = add_rules(filter, error) < 0 ? -1 : filter_load(filter, error);
+	int code = add_rules(filter, options, error) < 0 ? -1 : filter_load(filter, error);
 	seccomp_release(filter);
 	report->seccomp = code == 0;
 	return code;

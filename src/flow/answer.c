@@ -163,13 +163,19 @@ static enum step answer_close_body(struct stream *stream)
 	return page_end(stream->page);
 }
 
-/* Without TLS, received bytes are plain bytes. */
+static int answer_is_opened_here(const struct stream *stream)
+{
+	return stream->tls && !tls_in_kernel(stream->tls);
+}
+
+/* Without TLS, and where the kernel opens records, received bytes are plain bytes. */
 static enum pump answer_pump_plain(struct stream *stream)
 {
 	/* First what an earlier call left: body bytes, and lines that the sink had no room for. */
 	enum step step = stream->head_seen ? answer_body(stream) : STEP_HUNGRY;
 	if (step == STEP_HUNGRY)
-		step = answer_plain(stream, stream->tls ? &stream->plain_in : &stream->cipher_in);
+		step = answer_plain(stream,
+				    answer_is_opened_here(stream) ? &stream->plain_in : &stream->cipher_in);
 	if (step == STEP_FULL)
 		return PUMP_BLOCKED;
 	if (step == STEP_BROKEN)
@@ -191,10 +197,26 @@ static enum pump answer_transport_over(struct stream *stream, enum fault fault)
 	return answer_pump_plain(stream);
 }
 
+/* All that came before the end is read first; so it is where we open records ourselves. */
+static enum pump answer_pump_kernel(struct stream *stream)
+{
+	enum pump pump = answer_pump_plain(stream);
+	if (pump != PUMP_MORE)
+		return pump;
+	if (tls_fault(stream->tls) != FAULT_NONE) {
+		stream_detail(stream, "%s", tls_error_text(stream->tls));
+		return answer_transport_over(stream, tls_fault(stream->tls));
+	}
+	return stream->transport_over ? answer_transport_over(stream, tls_end_of_transport(stream->tls))
+				      : PUMP_MORE;
+}
+
 enum pump answer_pump(struct stream *stream)
 {
 	if (!stream->tls)
 		return answer_pump_plain(stream);
+	if (tls_in_kernel(stream->tls))
+		return answer_pump_kernel(stream);
 	for (;;) {
 		if (stream->state == STREAM_ASKING) {
 			enum pump pump = answer_pump_plain(stream);

@@ -162,6 +162,12 @@ void connection_receive(struct stream *stream)
 	if (left_bytes)
 		memmove(stream->receive, left->next, left_bytes);
 	*left = (struct cursor_in){ stream->receive, stream->receive + left_bytes };
+	size_t room_bytes = FLOW_RECEIVE_BYTES - left_bytes;
+	if (stream->tls) {
+		size_t bytes_max = tls_receive_bytes_max(stream->tls, left);
+		room_bytes = room_bytes < bytes_max ? room_bytes : bytes_max;
+		connection_kernel_offer(stream);
+	}
 	ring_receive(stream->flow->ring, &stream->receiving, stream->fd, stream->receive + left_bytes,
-		     FLOW_RECEIVE_BYTES - left_bytes);
+		     room_bytes);
 }

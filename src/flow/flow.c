@@ -115,6 +115,7 @@ struct flow *flow_create(const struct flow_settings *settings, char error[static
 		flow_finish(flow);
 		return NULL;
 	}
+	connection_kernel_probe(flow);
 	flow->ring_report = *ring_report_of(flow->ring);
 	arena_close(&flow->arena);
 	return flow;

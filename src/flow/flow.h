@@ -78,7 +78,7 @@ struct flow_settings {
 	int64_t budget_ns;	 /* no new request after this much time; 0: no budget */
 	int64_t duration_ns;	 /* everything ends after this much time; 0: never */
 	int64_t stall_ns;	 /* 0: FLOW_STALL_NS */
-	/* Something a person should know. `text` is lent for the call. */
+	/* Something a person should know. `text` is lent for the call; no config_id: it is about all. */
 	void (*notice)(void *owner, enum flow_severity severity, const char *config_id, const char *text);
 	void *notice_owner;
 	struct stage_slot *stage; /* where the worker says which room it is in; NULL: nobody looks */

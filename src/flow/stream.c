@@ -371,6 +371,13 @@ void stream_unblock(struct stream *stream, int64_t now_ns)
 static void stream_received(struct stream *stream, int64_t now_ns)
 {
 	int result = stream->receiving.result;
+	if (stream->tls && tls_in_kernel(stream->tls)) {
+		result = connection_kernel_result(stream, result);
+		if (result == -EAGAIN) {
+			connection_receive(stream);
+			return;
+		}
+	}
 	if (result > 0) {
 		stream->totals.received_bytes += (uint64_t)result;
 		stream->cipher_in.end += result;

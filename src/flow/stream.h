@@ -140,6 +140,15 @@ void connection_connected(struct stream *stream, int64_t now_ns);
 enum fault connection_flush(struct stream *stream);
 void connection_receive(struct stream *stream);
 
+/* connection_kernel.c: -tls ktls */
+/* Whether this kernel opens records at all, asked once, while there are rights to load its module. */
+void connection_kernel_probe(struct flow *flow);
+/* Everything received is consumed: gives the socket the key, if that is to be. */
+void connection_kernel_offer(struct stream *stream);
+/* What a receive's result means where the kernel opens records: bytes at the end of cipher_in, 0: the end,
+ * and tls_fault() knows how; -EAGAIN: receive again; else an error of the transport. */
+int connection_kernel_result(struct stream *stream, int result);
+
 /* request.c: writes the request of stream->wish into stream->request. */
 enum fault request_write(struct stream *stream);
 

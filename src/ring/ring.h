@@ -117,6 +117,22 @@ void ring_write(struct ring *ring, struct ring_operation *operation, int fd, con
 void ring_fsync(struct ring *ring, struct ring_operation *operation, int fd);
 void ring_wake(struct ring *ring, struct ring_operation *operation, int fd);
 
+/* TLS in the kernel. Keys come and records go in its formats (<linux/tls.h>); both engines receive plain
+ * bytes from such a socket.
+ *
+ * 0 when this kernel has it, else -errno: ENOENT when its module is not loaded. Loads that where this process
+ * may, so it is to be called before rights are given up. Needs no ring. */
+int ring_tls_probe(void);
+/* What is not received yet begins with a record, and records are opened with this key from here on. `first`:
+ * the socket knows nothing of TLS yet. No receive may be pending. Returns 0 or -errno: ENOENT without the
+ * module or the cipher, ENOTCONN when the peer has ended the connection already, EBUSY when the kernel cannot
+ * change keys (before Linux 6.14). */
+int ring_tls_receive_key(struct ring *ring, int fd, const void *key, size_t key_bytes, int first);
+/* Fetches the record for which a RECEIVE ended with -EIO: one that is no data. Does not wait. Returns its
+ * size and its type, or -errno: ENODATA at the end of the stream. `bytes` must be enough for a whole record.
+ */
+int ring_tls_receive_record(struct ring *ring, int fd, uint8_t *target, size_t bytes, uint8_t *ret_type);
+
 /* Asks for a pending operation to end soon; it still comes back through ring_wait(), with -ECANCELED or
  * its real result. */
 void ring_cancel(struct ring *ring, struct ring_operation *operation);

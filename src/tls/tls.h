@@ -29,6 +29,7 @@
 #define TLS_RECORD_BYTES_MAX (5 + 16384 + 2048)
 /* tls_push() wants this much room in `plain` to be sure to open any record. */
 #define TLS_PLAIN_BYTES_MAX (16384 + 2048)
+#define TLS_TYPE_DATA 23	     /* of a record (RFC 8446 5.1); all others are for tls_kernel_record() */
 #define TLS_KERNEL_KEY_BYTES_MAX 56  /* the largest of <linux/tls.h>'s for our three AEADs */
 #define TLS_ERROR_TEXT_BYTES_MAX 512 /* a sentence with the names in a certificate */
 

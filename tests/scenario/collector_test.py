@@ -86,6 +86,17 @@ def every_attempt_signed_anew(_, simulator):
     equal(len(nonces), len(set(nonces)), "the number of different nonces")
 
 
+def asked_the_kernel(result, _):
+    """Where the kernel has no TLS for sockets, user space does it, and a warning says why."""
+    told = "Records are opened in user space instead" in result.stderr
+    equal(result.stream["tls_mode"], "inplace" if told else "ktls", "who opened the records")
+
+
+def did_not_ask_the_kernel(result, _):
+    equal(result.stream["tls_mode"], "inplace", "who opened the records")
+    lacks(result.stderr, "ktls")
+
+
 def uses(**wanted):
     def check(result, _):
         for key, value in wanted.items():
@@ -104,6 +115,8 @@ def test(name, *arguments, **options):
 
 # The plain way, through every choice that a user has.
 test("drains a feed over TLS", [], [], uses(io="io_uring", tls_mode="inplace", content_encoding="gzip"))
+test("by the kernel's TLS, or not without saying so", [], ["-tls", "ktls"], asked_the_kernel)
+test("auto says nothing of the kernel", [], ["-tls", "auto"], did_not_ask_the_kernel)
 test("drains a feed over plain HTTP", [], [], plain=True)
 test("by poll", [], ["-io", "poll"], uses(io="poll"))
 test("by plain receives", [], ["-receive", "plain"], uses(receive="plain"))

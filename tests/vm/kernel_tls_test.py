@@ -1,0 +1,182 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""-tls ktls on kernels of Debian's that have the tls module: the collector against the simulator, which is OpenSSL,
+over loopback in a virtual machine. Whatever the server does, the events equal its truth, and run.json says who opened them.
+How fast it is cannot be seen here: the machine is emulated.
+
+usage: kernel_tls_test.py SERIES BUILD_FOLDER CACHE_FOLDER [PART_OF_A_NAME]
+    SERIES: of the kernel, 6.1 or 6.12
+"""
+import json
+import os
+import shutil
+import sys
+import tempfile
+
+import guest
+import kernels
+from profiler_test import Report, ended_well
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "profiler"))
+from recorder import check  # noqa: E402
+
+BOOT_SECONDS_MAX = 540  # the build gives up after 600
+RUN_SECONDS_MAX = 90
+EVENTS, LIMIT = 2000, 250
+# What nobody can load in a guest that has no modprobe: the module itself, and the ciphers that it asks for.
+MODULES = ("gcm", "ghash_generic", "ctr", "aes_generic", "aesni_intel", "chacha_generic", "poly1305_generic",
+           "chacha20poly1305", "tls")
+RUN = r"""
+# NAME EVENTS LIMIT SERVER_FLAGS CLIENT_FLAGS
+mkdir -p /out/$1
+rm -f /tmp/port
+akamai-prof simulate --listen 127.0.0.1:0 --port-file /tmp/port --ca-out /tmp/ca.pem --edgerc-out /tmp/edgerc \
+    --config-id 1 --event-size lean --events $2 --truth /out/$1/truth.json $4 &
+simulator=$!
+until [ -s /tmp/port ]; do kill -0 $simulator || exit 1; sleep 0.1; done
+chmod 644 /tmp/edgerc /tmp/ca.pem
+akamai-direct-prof -url https://$(cat /tmp/port)/siem/v1 -edgerc /tmp/edgerc -ca-file /tmp/ca.pem -config-id 1 \
+    -limit $3 -initial-interval 11h -no-profile -duration 80s -backoff 20ms -sink file:/tmp/events -out /out/$1 $5
+status=$?
+kill $simulator
+wait $simulator
+sha256sum /tmp/events | cut -d ' ' -f 1 >/out/$1/sha256
+rm /tmp/events
+exit $status
+"""
+GCM_128, GCM_256, CHACHA = "AES128-GCM-SHA256", "AES256-GCM-SHA384", "CHACHA20-POLY1305"
+
+
+class Run:
+    def __init__(self, name, says, server="", client="-tls ktls", mode="ktls", events=EVENTS, limit=LIMIT, **wanted):
+        self.name = name
+        self.says = says
+        self.server = server
+        self.client = client
+        self.mode = mode
+        self.events = events
+        self.limit = limit
+        self.wanted = wanted  # counters of run.json, and the least that they must be
+
+    def command(self):
+        return f"sh /collect {self.name} {self.events} {self.limit} '{self.server}' '{self.client}'"
+
+
+def suite(version, name):
+    if version == "1.2":
+        return f"--tls-versions 1.2 --ciphers ECDHE-ECDSA-{name}"
+    return "--ciphers TLS_" + name.replace("AES128", "AES_128").replace("AES256", "AES_256").replace(
+        "-GCM-", "_GCM_").replace("CHACHA20-POLY1305", "CHACHA20_POLY1305_SHA256")
+
+
+RUNS = [
+    Run(f"tls{version.replace('.', '')}-{name.split('-')[0].lower()}", f"TLS {version} with {name}",
+        suite(version, name))
+    for version in ("1.3", "1.2") for name in (GCM_128, GCM_256, CHACHA)
+] + [
+    Run("poll", "by poll", client="-tls ktls -io poll"),
+    Run("plain", "by plain receives", client="-tls ktls -receive plain"),
+    Run("small", "records of 512 bytes", "--record-bytes 512"),
+    Run("large", "a page of several megabytes", events=8000, limit=8000),
+    Run("unconfined", "with all rights", client="-tls ktls -confine off"),
+    Run("fin", "the end without close_notify is noticed", "--fault fin-no-notify:3:2", truncations=1),
+    Run("fin12", "the end without close_notify is noticed, TLS 1.2",
+        "--tls-versions 1.2 --fault fin-no-notify:3:2", truncations=1),
+    Run("notify", "close_notify in the middle of a page", "--fault early-close-notify:3:2", truncations=1),
+    Run("cut", "half a body, then close_notify", "--fault cut-body:3:2", truncations=1),
+    Run("reset", "a reset in the middle of a page", "--fault abrupt-close:3:2"),
+    # These kernels cannot change keys: the page is asked for again, and user space opens the records.
+    Run("update", "key updates", "--fault key-update:3", mode="inplace", tls_key_updates=2),
+    Run("auto", "auto does not ask the kernel", client="-tls auto", mode="inplace"),
+    Run("missing", "without the module user space opens the records, and a warning says so", mode="inplace"),
+]
+
+
+def figure(record, name):
+    stream = record["streams"][0]
+    return stream[name] if name in stream else stream["protocol"][name]
+
+
+def judge(outcome, run):
+    ran = ended_well(outcome, run.name)
+    record, truth, digest = (outcome.file(f"/out/{run.name}/{name}") for name in ("run.json", "truth.json", "sha256"))
+    check(record and truth and digest, f"the guest left {sorted(outcome.files)}:\n{ran.output[-2000:]}")
+    record, truth = json.loads(record), json.loads(truth)["configs"]["1"]
+    stream = record["streams"][0]
+    check(stream["events"] == truth["events"] and digest.decode().strip() == truth["sha256"],
+          f"{stream['events']} events, truly {truth['events']}, or not the same:\n{ran.output[-3000:]}")
+    check(stream["tls_mode"] == run.mode, f"opened by {stream['tls_mode']}, wanted {run.mode}:\n{ran.output[-3000:]}")
+    for name, low in run.wanted.items():
+        check(figure(record, name) >= low, f"{name} is {figure(record, name)}, wanted {low}:\n{ran.output[-3000:]}")
+    warned = "Records are opened in user space instead" in ran.output
+    check(warned == (run.name == "missing"), f"{'a' if warned else 'no'} warning came:\n{ran.output[-2000:]}")
+    return (f"{stream['events']} events, {stream['tls_version']} {stream['tls_cipher']}, "
+            f"{stream['connections']} connections")
+
+
+def kernel_counted(outcome, runs):
+    """The kernel's own figures (net/tls/tls_proc.c): each connection that was to be its was, and no record was bad."""
+    lines = ended_well(outcome, "counts").output.splitlines()
+    counts = {name: int(count) for name, count in (line.split() for line in lines)}
+    least = sum(run.mode == "ktls" for run in runs)
+    check(counts["TlsRxSw"] + counts["TlsRxDevice"] >= least, f"{least} runs, but {counts}")
+    check(counts["TlsTxSw"] == counts["TlsDecryptError"] == counts["TlsCurrRxSw"] == 0, f"{counts}")
+    return f"{counts['TlsRxSw']} connections"
+
+
+def doctor(outcome, name, has_module):
+    output = ended_well(outcome, name).output
+    line = next((line for line in output.splitlines() if "kTLS" in line), "")
+    check(("the kernel has the tls module" in line) == has_module, f"doctor says: {line!r}")
+    return line
+
+
+def prepare(machine, build, runs):
+    for name in ("akamai-prof", "akamai-prof-simulator"):
+        machine.program(os.path.join(build, name), f"/usr/bin/{name}")
+    machine.link("akamai-prof", "/usr/bin/akamai-direct-prof")
+    machine.text("/collect", RUN)
+    for name in MODULES:
+        has = machine.module(name)
+        check(has or name != "tls", "this kernel has no tls module")
+    machine.command("doctor", "akamai-prof doctor", 60)
+    for run in runs:
+        if run.name == "missing":
+            machine.command("counts", "cat /proc/net/tls_stat", 30)
+            machine.command("unload", "rmmod tls", 30)
+            machine.command("doctor-without", "akamai-prof doctor", 60)
+        machine.command(run.name, run.command(), RUN_SECONDS_MAX)
+
+
+def main():
+    series, build, cache = sys.argv[1:4]
+    runs = [run for run in RUNS if len(sys.argv) < 5 or sys.argv[4] in run.name]
+    report = Report("")
+    folder = tempfile.mkdtemp(prefix="akamai-prof-vm-")
+    try:
+        machine = guest.Guest(kernels.find(series, cache), folder)
+        prepare(machine, build, runs)
+        outcome = machine.boot(BOOT_SECONDS_MAX)
+    except kernels.Unavailable as reason:
+        print(f"1..1\nok 1 - -tls ktls on Linux {series} in a virtual machine # SKIP {reason}")
+        return 0
+    else:
+        report.say(outcome.finished, f"Linux {machine.kernel.release} boots, and the guest comes to its end",
+                   "" if outcome.finished else outcome.console[-6000:])
+        report.test("doctor knows that the kernel has it", doctor, outcome, "doctor", True)
+        for run in runs:
+            if run.name == "missing":
+                report.test("the kernel itself counted them", kernel_counted, outcome, runs)
+                report.test("doctor knows when it has it not", doctor, outcome, "doctor-without", False)
+            report.test(run.says, judge, outcome, run)
+        print(f"1..{report.count}")
+        return int(report.failed)
+    finally:
+        if os.environ.get("KEEP_GUEST"):
+            print(f"# the guest's console and files are in {folder}")
+        else:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
