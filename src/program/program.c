@@ -65,7 +65,8 @@ static int open_state(lua_State *lua)
 	return 0;
 }
 
-static int run_main_chunk(lua_State *lua)
+/* Compiles, runs nothing: that waits until the process has given up its rights. */
+static int load_program(lua_State *lua)
 {
 	struct program *program = program_of(lua);
 	const struct program_source *source = program->settings.source;
@@ -85,6 +86,14 @@ static int run_main_chunk(lua_State *lua)
 		interpreter_tell(lua, &program->settings,
 				 span_of(source->text + mark_bytes, source->bytes - mark_bytes),
 				 program->made, PROGRAM_MADE_BYTES_MAX);
+	program_slot_set(lua, PROGRAM_SLOT_EXECUTE);
+	return 0;
+}
+
+/* Defines execute(), which takes the chunk's slot. */
+static int run_main_chunk(lua_State *lua)
+{
+	program_slot_push(lua, PROGRAM_SLOT_EXECUTE);
 	lua_call(lua, 0, 0);
 	lua_rawgeti(lua, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
 	lua_getmetatable(lua, -1);
@@ -190,10 +199,8 @@ struct program *program_create_limited(const struct program_settings *settings, 
 	 * letting it wait until four times as much is there. At the ceiling it comes at once. */
 	lua_gc(program->state, LUA_GCINC, GARBAGE_PERCENT, 0, 0);
 	program->opening = 1;
-	int failed = call_state(program, open_state) < 0 ||
-		     call_events(program, limits->instructions, run_main_chunk) < 0;
-	program->opening = 0;
-	if (failed) {
+	if (call_state(program, open_state) < 0 ||
+	    call_events(program, limits->instructions, load_program) < 0) {
 		snprintf(error, PROGRAM_TEXT_BYTES_MAX, "%s", program->error);
 		program_finish(program);
 		return NULL;
@@ -283,6 +290,12 @@ enum program_wish_kind program_resume(struct program *program, struct program_ti
 	if (program->failed)
 		return failed(program, ret_wish);
 	CHECK_NE(program->main, NULL);
+	if (program->opening) {
+		int opened = call_events(program, program->limits.instructions, run_main_chunk);
+		program->opening = 0;
+		if (opened < 0)
+			return failed(program, ret_wish);
+	}
 	CHECK_EQ((answer != NULL), program->waiting && program->wish.kind == PROGRAM_REQUEST);
 	program->now = now;
 	program->answer = answer;

@@ -25,7 +25,8 @@
 #define PROGRAM_MEMORY_BYTES_MAX ((size_t)67108864)	 /* an answer of the largest size, decoded */
 #define PROGRAM_INSTRUCTIONS_MAX UINT64_C(100000000)	 /* between two waits: about a second */
 #define PROGRAM_EVENT_INSTRUCTIONS_MAX UINT64_C(1000000) /* for one event: ten milliseconds */
-#define PROGRAM_CPU_NS_MAX (5 * INT64_C(1000000000))   /* between two waits: for instructions that take long \
+#define PROGRAM_CPU_NS_MAX                                                                                   \
+	(5 * INT64_C(1000000000))		       /* between two waits: for instructions that take long \
 							*/
 #define PROGRAM_MADE_BYTES_MAX ((size_t)4194304)       /* emitted between two waits, or two events */
 #define PROGRAM_LINE_BYTES_MAX ((size_t)1048576)       /* one emitted event */
@@ -36,8 +37,9 @@
 #define PROGRAM_HEADER_BYTES_MAX ((size_t)16384) /* all of them together */
 #define PROGRAM_STATE_BYTES_MAX ((size_t)65536)	 /* ctx.state as JSON: cursors, not data */
 #define PROGRAM_CURSOR_BYTES_MAX CONTROL_OFFSET_BYTES_MAX /* a cursor is an offset, or as long */
-#define PROGRAM_TEXT_BYTES_MAX 2048 /* an error or a log line: some screens' worth would hide what matters   \
-				     */
+#define PROGRAM_TEXT_BYTES_MAX                                                                               \
+	2048 /* an error or a log line: some screens' worth would hide what matters                          \
+	      */
 
 struct program_source {
 	const char *name; /* as errors show it: "akamai.lua" */

@@ -119,6 +119,18 @@ __attribute__((unused)) static void begin(const char *source)
 	EQ_TEXT(bench.error, "");
 }
 
+/* What is prepared must not get as far as execute(). */
+__attribute__((unused)) static void does_not_open(const char *error)
+{
+	bench_create(&bench);
+	if (bench.program) {
+		EQ(bench_resume(&bench, NULL), PROGRAM_FAILED);
+		snprintf(bench.error, sizeof bench.error, "%s", program_error(bench.program));
+	}
+	EQ_TEXT(bench.error, error);
+	bench_finish(&bench);
+}
+
 /* The program must want a request, and gets a plain page. */
 __attribute__((unused)) static void answer_page(void)
 {

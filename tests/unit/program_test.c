@@ -5,24 +5,31 @@
  */
 #include "unit/program_run.h"
 
-static void refuses_to_create(const char *source, const char *error)
+static void refuses(const char *source, const char *error)
 {
 	bench_prepare(&bench, source);
-	bench_create(&bench);
-	EQ_TEXT(bench.error, error);
-	EQ(bench.program == NULL, 1);
-	bench_finish(&bench);
+	does_not_open(error);
 }
 
-static void creates_only_what_compiles_and_runs(void)
+/* The process has rights left when programs are created. */
+static void runs_nothing_when_it_is_created(void)
 {
-	refuses_to_create("function execute()\n  x = = 1\nend", "mine.lua:2: unexpected symbol near '='");
-	refuses_to_create("local a = 1\n", "mine.lua: there is no function execute(ctx, client, emit)");
-	refuses_to_create("execute = 7\n", "mine.lua: there is no function execute(ctx, client, emit)");
-	refuses_to_create("\n\nerror('no')", "mine.lua:3: no");
-	refuses_to_create("\nctx.log('info', 'x')", "mine.lua:2: name 'ctx' is not defined");
-	refuses_to_create("\x1bLua", "mine.lua: attempt to load a binary chunk (mode is 't')");
-	refuses_to_create("", "mine.lua: there is no function execute(ctx, client, emit)");
+	begin("print('first')\nfunction execute() print('second') end");
+	EQ_TEXT(bench.log, "");
+	bench_resume(&bench, NULL);
+	EQ_TEXT(bench.log, "0 first\n0 second\n");
+	end();
+}
+
+static void opens_only_what_compiles_and_runs(void)
+{
+	refuses("function execute()\n  x = = 1\nend", "mine.lua:2: unexpected symbol near '='");
+	refuses("local a = 1\n", "mine.lua: there is no function execute(ctx, client, emit)");
+	refuses("execute = 7\n", "mine.lua: there is no function execute(ctx, client, emit)");
+	refuses("\n\nerror('no')", "mine.lua:3: no");
+	refuses("\nctx.log('info', 'x')", "mine.lua:2: name 'ctx' is not defined");
+	refuses("\x1bLua", "mine.lua: attempt to load a binary chunk (mode is 't')");
+	refuses("", "mine.lua: there is no function execute(ctx, client, emit)");
 	begin("\xef\xbb\xbf-- a byte order mark\nfunction execute() end");
 	bench_resume(&bench, NULL);
 	end();
@@ -61,9 +68,7 @@ static void a_long_name_is_cut_in_errors_and_still_found(void)
 {
 	bench_prepare(&bench, "\nerror('no')");
 	bench.source.name = "a-name-that-is-longer-than-what-the-interpreter-shows-of-it-in-messages.lua";
-	bench_create(&bench);
-	EQ_TEXT(bench.error, "...er-than-what-the-interpreter-shows-of-it-in-messages.lua:2: no");
-	bench_finish(&bench);
+	does_not_open("...er-than-what-the-interpreter-shows-of-it-in-messages.lua:2: no");
 }
 
 static void a_request_has_defaults(void)
@@ -441,9 +446,9 @@ static void links_are_absolute_and_by_relation(void)
 	links("", "", "");
 }
 
-TEST_MAIN(T(creates_only_what_compiles_and_runs), T(the_source_has_a_limit), T(the_default_program_compiles),
-	  T(a_long_name_is_cut_in_errors_and_still_found), T(a_request_has_defaults),
-	  T(a_request_has_options), T(options_are_checked), T(urls_cannot_smuggle),
+TEST_MAIN(T(opens_only_what_compiles_and_runs), T(runs_nothing_when_it_is_created), T(the_source_has_a_limit),
+	  T(the_default_program_compiles), T(a_long_name_is_cut_in_errors_and_still_found),
+	  T(a_request_has_defaults), T(a_request_has_options), T(options_are_checked), T(urls_cannot_smuggle),
 	  T(headers_are_those_of_the_table_in_order_of_names), T(a_headers_function_is_called_each_time),
 	  T(headers_are_checked), T(at_most_32_headers), T(an_answer_tells_everything),
 	  T(what_an_answer_lacks_is_nil), T(links_are_absolute_and_by_relation))
