@@ -17,6 +17,7 @@
 #define SINK_BUFFER_BYTES 262144 /* one write; large enough that the call's cost vanishes */
 #define SINK_BUFFER_COUNT 4	 /* so at most 1 MiB lags behind the page */
 #define SINK_ERROR_BYTES_MAX 512 /* a path cut at 300 bytes, the errno in words, a count */
+#define SINK_MEMBERS_MAX 64	 /* sinks that share an output: one per worker thread, see src/base/stage.h */
 
 enum sink_kind {
 	SINK_NULL, /* counts the bytes that RAW would write, whatever the format */
@@ -34,7 +35,15 @@ struct sink_options {
 	enum sink_format format;
 	const char *path; /* FILE: appended to (behind a line that was cut, on a new line), mode 0600; kept */
 	int output_fd;	  /* STDOUT: the descriptor, normally 1 */
+	/* Where several sinks, each on a thread of its own, write to the same output: the same for all of
+	 * them. What is written at once then ends where a line does. NULL: this one is alone. */
+	struct sink_turn *turn;
+	int wake_fd; /* with `turn`: an eventfd; when it was written, sink_woken() is to be called */
 };
+
+/* One output for several sinks: only one of them writes at a time. Opaque; lives in the arena. */
+struct sink_turn;
+struct sink_turn *sink_turn_create(struct arena *arena);
 
 struct sink; /* opaque; lives in the arena */
 
@@ -56,6 +65,8 @@ enum step sink_push(struct sink *sink, struct cursor_in *lines, int last);
 void sink_flush(struct sink *sink);
 /* A completed ring operation whose owner is the sink: 1 when it was ours and is handled. */
 int sink_completed(struct sink *sink, struct ring_operation *operation);
+/* The eventfd was written: it is this sink's turn, or the output is broken. */
+void sink_woken(struct sink *sink);
 /* 1 when nothing is buffered or in flight: all lines are with the kernel. */
 int sink_idle(const struct sink *sink);
 
