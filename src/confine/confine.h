@@ -29,7 +29,8 @@ struct confine_options {
 	const char *write_folders[CONFINE_PATHS_MAX]; /* may be written below; NULL ends */
 	const char *read_paths[CONFINE_PATHS_MAX]; /* may be read (below), beside what the resolver needs */
 	uint16_t connect_ports[CONFINE_PORTS_MAX]; /* 0 ends */
-	int kernel_tls; /* 1: sockets may be told keys, so that the kernel opens what they receive */
+	int ring_threads; /* 1: rings that are there are still to be taken over by threads */
+	int kernel_tls;	  /* 1: sockets may be told keys, so that the kernel opens what they receive */
 };
 
 /* What was applied; texts are static or inside. */

@@ -254,6 +254,12 @@ static const struct rule rules[] = {
 	  { ARGUMENT(1, INT_BITS & ~IORING_REGISTER_USE_REGISTERED_RING, IORING_UNREGISTER_RING_FDS) } },
 };
 
+/* -workers: a ring is bound to its thread by enabling it. That works once, and only for a ring that is there
+ * and has its restrictions; one that is enabled answers EBADFD. */
+static const struct rule rules_ring_threads[] = {
+	{ SCMP_SYS(io_uring_register), 1, { INT_IS(1, IORING_REGISTER_ENABLE_RINGS) } },
+};
+
 /* -tls ktls: a socket is told the key of what it receives. Sending stays with us, so TLS_TX is not here. */
 static const struct rule rules_kernel_tls[] = {
 	SOCKET_OPTION(IPPROTO_TCP, TCP_ULP),
@@ -300,6 +306,9 @@ static int add_rules(scmp_filter_ctx filter, const struct confine_options *optio
 		      sizeof calls_unknown / sizeof *calls_unknown, error) < 0)
 		return -1;
 	if (add_conditions(filter, rules, sizeof rules / sizeof *rules, error) < 0 ||
+	    (options->ring_threads &&
+	     add_conditions(filter, rules_ring_threads,
+			    sizeof rules_ring_threads / sizeof *rules_ring_threads, error) < 0) ||
 	    (options->kernel_tls &&
 	     add_conditions(filter, rules_kernel_tls, sizeof rules_kernel_tls / sizeof *rules_kernel_tls,
 			    error) < 0))

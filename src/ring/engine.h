@@ -24,6 +24,8 @@ struct ring_engine_table {
 	int socket_flags; /* for socket(2) */
 	/* Returns 0 or -errno; fills in its part of ring->report. */
 	int (*open)(struct ring *ring, struct arena *arena);
+	/* The calling thread uses the ring from here on, if that was to be another. Returns 0 or -errno. */
+	int (*take_over)(struct ring *ring);
 	/* Returns 0 or -errno. */
 	int (*register_buffer)(struct ring *ring, void *base, size_t bytes);
 	void (*start)(struct ring *ring, struct ring_operation *operation);

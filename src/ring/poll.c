@@ -45,6 +45,12 @@ static int poll_open(struct ring *ring, struct arena *arena)
 	return 0;
 }
 
+static int poll_take_over(struct ring *ring)
+{
+	(void)ring; /* its memory is anybody's */
+	return 0;
+}
+
 static int poll_register_buffer(struct ring *ring, void *base, size_t bytes)
 {
 	(void)ring;
@@ -226,6 +232,7 @@ static void poll_finish(struct ring *ring)
 const struct ring_engine_table ring_poll_engine = {
 	.socket_flags = SOCK_NONBLOCK,
 	.open = poll_open,
+	.take_over = poll_take_over,
 	.register_buffer = poll_register_buffer,
 	.start = poll_start,
 	.cancel = poll_cancel,

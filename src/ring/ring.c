@@ -85,6 +85,16 @@ int ring_open(const struct ring_options *options, struct arena *arena, struct ri
 	return result;
 }
 
+int ring_take_over(struct ring *ring)
+{
+	CHECK_EQ(ring->magic, RING_MAGIC);
+	CHECK_EQ(ring->options.handed_over, 1);
+	CHECK_EQ(ring->operation_count, 0u);
+	ring->options.handed_over = 0;
+	ring->thread = pthread_self();
+	return ring->engine->take_over(ring);
+}
+
 void ring_register_buffer(struct ring *ring, void *base, size_t bytes)
 {
 	ring_check(ring);
@@ -127,6 +137,7 @@ int ring_socket(struct ring *ring, int family)
 static void operation_start(struct ring *ring, struct ring_operation *operation, enum ring_verb verb, int fd)
 {
 	ring_check(ring);
+	CHECK_EQ(ring->options.handed_over, 0);
 	CHECK_EQ(operation->pending, 0);
 	CHECK_LT(ring->operation_count, ring->options.operations_max);
 	operation->magic = RING_OPERATION_MAGIC;

@@ -3,10 +3,10 @@
  * ring: moves bytes between the kernel and our buffers. The only owner of io_uring, and (with sink,
  * through it) the only room of the data path that makes system calls. Knows nothing of what the bytes mean.
  *
- * One ring per worker; everything here is called from the one thread that opened the ring. An
- * operation is a caller-owned struct: fill it through ring_<verb>(), it is pending until ring_wait()
- * hands it back, and until then the ring keeps (reads or writes) the buffer that it points to.
- * Results are byte counts or -errno, as the system call's would be.
+ * One ring per worker; everything here is called from the one thread that opened the ring, or took it over.
+ * An operation is a caller-owned struct: fill it through ring_<verb>(), it is pending until ring_wait() hands
+ * it back, and until then the ring keeps (reads or writes) the buffer that it points to. Results are byte
+ * counts or -errno, as the system call's would be.
  *
  * Engines: io_uring (default), and poll(2) with non-blocking calls, which serves where io_uring is
  * forbidden and is the oracle of the tests. Both have the same interface and semantics.
@@ -70,6 +70,7 @@ struct ring_options {
 	enum ring_engine engine;
 	enum ring_receive_mode receive_mode;
 	unsigned operations_max; /* bound on operations pending at once; sizes the queues (8..4096) */
+	int handed_over;	 /* 1: another thread will use the ring; see ring_take_over() */
 };
 
 /* What the host offered and what is used; for doctor, run.json and notices. */
@@ -92,6 +93,12 @@ struct ring; /* opaque; lives in the arena */
  * its birth, so it needs no call before the process is confined; but it must be open by then. */
 int ring_open(const struct ring_options *options, struct arena *arena, struct ring **ret_ring,
 	      struct ring_report *report);
+
+/* The calling thread is the one that uses a ring that was opened to be handed over; nothing but
+ * ring_register_buffer() is called before. Once. Returns 0 or -errno. Works in a confined process, which
+ * cannot make rings: the kernel binds this one to the thread that enables it, with the restrictions that it
+ * has. */
+int ring_take_over(struct ring *ring);
 
 /* Registers one region for fixed-buffer receives; at most 64 regions, before first use. Receives whose
  * target lies inside a region use it; where registering fails (memlock) plain receives are used and

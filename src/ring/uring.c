@@ -109,26 +109,41 @@ static int restrict_to_wanted(struct io_uring *ring, int registered_ring)
 	return register_by_number(ring, IORING_REGISTER_RESTRICTIONS, restrictions, count);
 }
 
-/* Makes the disabled ring usable. Returns 0 or -errno: seccomp filters may pass one of io_uring's three
- * system calls and not the others, so each is tried. */
-static int enable(struct io_uring *ring, struct ring_report *report)
+/* Whether a seccomp filter lets io_uring_enter(2) pass. A disabled ring answers EBADFD. */
+static int enter_passes(const struct io_uring *ring)
+{
+	long result = syscall(__NR_io_uring_enter, ring->ring_fd, 0, 0, 0, NULL, 0);
+	return result < 0 && errno != EBADFD ? -errno : 0;
+}
+
+/* Takes from the disabled ring what it is not wanted for. Returns 0 or -errno: seccomp filters may pass one
+ * of io_uring's three system calls and not the others, so each is tried. */
+static int prepare(struct io_uring *ring, int handed_over, struct ring_report *report)
 {
 	int result = probe(ring);
 	if (result < 0)
 		return result;
-	/* Before the restrictions, which do not allow it. */
-	int registered_ring = io_uring_register_ring_fd(ring) == 1;
+	/* Before the restrictions, which do not allow it. Such numbers are of one thread: a ring that is to
+	 * be another's goes by its descriptor. */
+	int registered_ring = !handed_over && io_uring_register_ring_fd(ring) == 1;
 	/* Should it ever fail where the probe passed, the ring serves without; the report tells. */
 	int restricted = restrict_to_wanted(ring, registered_ring) == 0;
-	result = register_by_number(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
-	if (result < 0)
-		return result;
-	result = io_uring_submit_and_get_events(ring);
+	result = enter_passes(ring);
 	if (result < 0)
 		return result;
 	report->registered_ring = registered_ring;
 	report->restricted = restricted;
 	return 0;
+}
+
+/* Makes it usable, by this thread: that is who enables a ring with a single issuer. Returns 0 or -errno. */
+static int enable(struct io_uring *ring)
+{
+	int result = register_by_number(ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0);
+	if (result < 0)
+		return result;
+	result = io_uring_submit_and_get_events(ring);
+	return result < 0 ? result : 0;
 }
 
 /* Tries the flags from the best set down; each step drops what the next older kernel does not know. */
@@ -164,7 +179,9 @@ static int uring_open(struct ring *ring, struct arena *arena)
 	int result = setup(&state->ring, ring->options.operations_max);
 	if (result < 0)
 		return result;
-	result = enable(&state->ring, report);
+	result = prepare(&state->ring, ring->options.handed_over, report);
+	if (result == 0 && !ring->options.handed_over)
+		result = enable(&state->ring);
 	if (result < 0) {
 		io_uring_queue_exit(&state->ring);
 		return result;
@@ -178,6 +195,12 @@ static int uring_open(struct ring *ring, struct arena *arena)
 	report->receive_mode =
 		ring->options.receive_mode == RING_RECEIVE_PLAIN ? RING_RECEIVE_PLAIN : RING_RECEIVE_FIXED;
 	return 0;
+}
+
+static int uring_take_over(struct ring *ring)
+{
+	struct uring_state *state = ring->state;
+	return enable(&state->ring);
 }
 
 static int uring_register_buffer(struct ring *ring, void *base, size_t bytes)
@@ -432,6 +455,7 @@ static void uring_finish(struct ring *ring)
 const struct ring_engine_table ring_uring_engine = {
 	.socket_flags = 0, /* the kernel waits for us */
 	.open = uring_open,
+	.take_over = uring_take_over,
 	.register_buffer = uring_register_buffer,
 	.start = uring_start,
 	.cancel = uring_cancel,
