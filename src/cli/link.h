@@ -6,6 +6,7 @@
  *
  *	supervisor   GO (stage memory)  or QUIT
  *	collector    SYMBOLS for each program (see profiler_interpreter()), when there is stage memory
+ *	collector    WORKER (slot NUMBER, thread number as text) for each thread, when there are several
  *	collector    DOCUMENT ... (run.json as it stands, now and then), FINISHED (all events are out)
  *	supervisor   PROFILE (JSON), PARAGRAPH (for a person)
  *	collector    STATE ... (of stream NUMBER, as JSON), DOCUMENT (the last one)
@@ -30,6 +31,7 @@ enum link_kind {
 	LINK_WRITTEN,
 	LINK_STATE,
 	LINK_SYMBOLS,
+	LINK_WORKER,
 	LINK_KIND_COUNT,
 };
 

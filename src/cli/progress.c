@@ -9,11 +9,18 @@
 #include "base/clock.h"
 #include "cli/run.h"
 
-void progress_clear(struct run *run)
+static void line_remove(struct run *run)
 {
 	if (run->progress_shown && run->terminal)
 		fputs("\r\033[K", stderr);
 	run->progress_shown = 0;
+}
+
+void progress_clear(struct run *run)
+{
+	pthread_mutex_lock(&run->print_lock);
+	line_remove(run);
+	pthread_mutex_unlock(&run->print_lock);
 }
 
 static double per_second(uint64_t now, uint64_t before, double seconds)
@@ -44,6 +51,7 @@ void progress_show(struct run *run, int64_t now_ns)
 	double seconds = (double)(now_ns - run->shown_ns) / 1e9;
 	char lag[32];
 	progress_lag(&totals, lag, sizeof lag);
+	pthread_mutex_lock(&run->print_lock);
 	if (run->terminal)
 		fputs("\r\033[K", stderr);
 	fprintf(stderr,
@@ -56,6 +64,7 @@ void progress_show(struct run *run, int64_t now_ns)
 		run->terminal ? "" : "\n");
 	fflush(stderr);
 	run->progress_shown = 1;
+	pthread_mutex_unlock(&run->print_lock);
 	run->shown = totals;
 	run->shown_ns = now_ns;
 }
@@ -67,11 +76,13 @@ void progress_notice(void *owner, enum flow_severity severity, const char *confi
 	char clock_text[16];
 	time_t now = (time_t)(clock_unix_ns() / NS_PER_SECOND);
 	struct tm parts;
-	progress_clear(run);
+	pthread_mutex_lock(&run->print_lock);
+	line_remove(run);
 	run->notices++;
 	strftime(clock_text, sizeof clock_text, "%H:%M:%S", localtime_r(&now, &parts));
 	/* The plan's sentences name the configId themselves; some are about all of them. */
 	int named = !config_id || strncmp(text, "configId", 8) == 0;
 	fprintf(stderr, "%s %s: %s%s%s%s\n", clock_text, words[severity], named ? "" : "configId ",
 		named ? "" : config_id, named ? "" : ": ", text);
+	pthread_mutex_unlock(&run->print_lock);
 }

@@ -75,9 +75,9 @@ uint64_t run_peak_bytes(const struct run *run)
 void run_sum(const struct run *run, struct run_totals *ret_totals)
 {
 	struct run_totals totals = { 0 };
-	for (size_t i = 0; i < flow_stream_count(run->flow); i++) {
+	for (size_t i = 0; i < fleet_stream_count(run->fleet); i++) {
 		struct flow_stream_report report;
-		flow_report(run->flow, i, &report);
+		fleet_report(run->fleet, i, &report);
 		totals.requests += report.plan.requests;
 		totals.attempts += report.plan.attempts;
 		totals.events += report.events;
@@ -126,7 +126,7 @@ static int run_signals(struct run *run)
 		if (!run->settings->quiet)
 			fprintf(stderr, run->stops ? "ending at once\n"
 						   : "ending after this page (again to end at once)\n");
-		flow_stop(run->flow);
+		fleet_stop(run->fleet);
 	}
 	return run->stops;
 }
@@ -184,23 +184,39 @@ static void run_record(struct run *run, int64_t now_ns)
 	}
 }
 
+/* Starts the workers, and says who they are: samples of a thread carry the stage that its slot names. 0, or
+ * -1 with a sentence. */
+static int run_start(struct run *run, char *error)
+{
+	if (fleet_start(run->fleet, error) < 0)
+		return -1;
+	size_t count = fleet_worker_count(run->fleet);
+	for (size_t i = 0; run->stage && count > 1 && i < count; i++) {
+		char tid[16];
+		int bytes = snprintf(tid, sizeof tid, "%d", (int)fleet_worker_tid(run->fleet, i));
+		link_send(run->link, LINK_WORKER, (int32_t)i, tid, (size_t)bytes, -1);
+	}
+	return 0;
+}
+
 static void run_loop(struct run *run)
 {
 	const char *sink_text;
 	int running;
 	do {
-		running = flow_run(run->flow, clock_monotonic_ns() + RUN_WAKE_NS);
+		running = fleet_run(run->fleet, clock_monotonic_ns() + RUN_WAKE_NS);
 		int64_t now_ns = clock_monotonic_ns();
 		run_sample(run, now_ns);
 		run_signals(run);
 		progress_show(run, now_ns);
 		run_record(run, now_ns);
 	} while (running);
-	while (!flow_drain(run->flow) && flow_sink_fault(run->flow, &sink_text) == FAULT_NONE) {
+	while (!fleet_drain(run->fleet) && fleet_sink_fault(run->fleet, &sink_text) == FAULT_NONE) {
 		if (run_signals(run) > 1)
 			break;
 		run_record(run, clock_monotonic_ns());
 	}
+	fleet_join(run->fleet);
 	run->end_ns = clock_monotonic_ns();
 	run_sample(run, run->end_ns + run->sample_every_ns); /* the last one is always there */
 	if (run->sample_count)
@@ -219,11 +235,11 @@ static int run_stream_empty(const struct flow_stream_report *report)
 static int run_exit_status(const struct run *run)
 {
 	const char *text;
-	if (flow_sink_fault(run->flow, &text) != FAULT_NONE)
+	if (fleet_sink_fault(run->fleet, &text) != FAULT_NONE)
 		return 1;
-	for (size_t i = 0; i < flow_stream_count(run->flow); i++) {
+	for (size_t i = 0; i < fleet_stream_count(run->fleet); i++) {
 		struct flow_stream_report report;
-		flow_report(run->flow, i, &report);
+		fleet_report(run->fleet, i, &report);
 		if (report.end_reason == FLOW_END_FAILED)
 			return 1;
 		if (run_stream_empty(&report))
@@ -235,13 +251,13 @@ static int run_exit_status(const struct run *run)
 static void run_print_errors(const struct run *run)
 {
 	const char *sink_text;
-	if (flow_sink_fault(run->flow, &sink_text) != FAULT_NONE) {
+	if (fleet_sink_fault(run->fleet, &sink_text) != FAULT_NONE) {
 		fprintf(stderr, "%s: %s\n", run->settings->runner, sink_text);
 		return;
 	}
-	for (size_t i = 0; i < flow_stream_count(run->flow); i++) {
+	for (size_t i = 0; i < fleet_stream_count(run->fleet); i++) {
 		struct flow_stream_report report;
-		flow_report(run->flow, i, &report);
+		fleet_report(run->fleet, i, &report);
 		if (report.end_reason != FLOW_END_FAILED && !run_stream_empty(&report))
 			continue;
 		if (report.error_text[0])
@@ -327,7 +343,7 @@ static void run_flow_settings(const struct settings *settings, struct run *run, 
 static void run_say_begin(struct run *run)
 {
 	const struct settings *settings = run->settings;
-	const struct ring_report *ring = flow_ring_report(run->flow);
+	const struct ring_report *ring = fleet_ring_report(run->fleet);
 	if (ring->notice[0])
 		fprintf(stderr, "note: %s\n", ring->notice);
 	if (!settings->server.secure)
@@ -391,6 +407,7 @@ static int run_confine(struct run *run, char *error)
 		.user = settings->user,
 		.write_folders = { run->link ? NULL : settings->out },
 		.connect_ports = { (uint16_t)strtoul(settings->server.port, NULL, 10) },
+		.ring_threads = fleet_worker_count(run->fleet) > 1,
 		.kernel_tls = settings->tls_mode == TLS_MODE_KTLS,
 	};
 	for (size_t i = 0; i < settings->allowed_count; i++)
@@ -441,9 +458,9 @@ static int run_keep_states(struct run *run)
 {
 	char error[STATE_ERROR_BYTES_MAX];
 	int code = 0;
-	for (size_t i = 0; run->settings->state && i < flow_stream_count(run->flow); i++) {
+	for (size_t i = 0; run->settings->state && i < fleet_stream_count(run->fleet); i++) {
 		struct flow_stream_report report;
-		flow_report(run->flow, i, &report);
+		fleet_report(run->fleet, i, &report);
 		if (!report.state)
 			continue;
 		if (run->link && !run->orphaned) {
@@ -526,8 +543,8 @@ static int run_open(struct run *run, struct tls_context **tls, char *error)
 		return -1;
 	struct flow_settings flow_settings;
 	run_flow_settings(settings, run, *tls, &flow_settings);
-	run->flow = flow_create(&flow_settings, error);
-	if (!run->flow)
+	run->fleet = fleet_create(&flow_settings, settings->worker_count, error);
+	if (!run->fleet)
 		return -1;
 	if (!run->link)
 		files_remove_stale(settings->out);
@@ -549,6 +566,7 @@ int run_collect(const struct settings *settings, struct link *link)
 	run->status_fd = -1;
 	run->terminal = isatty(STDERR_FILENO);
 	run->sample_every_ns = NS_PER_SECOND;
+	pthread_mutex_init(&run->print_lock, NULL);
 	signals_install();
 	if (link && run_await_go(run) < 0)
 		goto end;
@@ -562,11 +580,15 @@ int run_collect(const struct settings *settings, struct link *link)
 	run_say_begin(run);
 	run->end_ns = clock_monotonic_ns();
 	run_document(run, LINK_DOCUMENT_FIRST, RECORD_RUNNING, error);
+	if (run_start(run, error) < 0) {
+		fprintf(stderr, "%s: %s\n", settings->runner, error);
+		goto end;
+	}
 	run_loop(run);
 	progress_clear(run);
 	status = run_end(run);
 end:
-	flow_finish(run->flow);
+	fleet_finish(run->fleet);
 	tls_context_destroy(tls);
 	if (run->status_fd >= 0)
 		close(run->status_fd);

@@ -6,6 +6,7 @@
 #ifndef CLI_RUN_H
 #define CLI_RUN_H
 
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -13,6 +14,7 @@
 #include "cli/settings.h"
 #include "cli/variables.h"
 #include "confine/confine.h"
+#include "flow/fleet.h"
 
 #define RUN_SAMPLES_MAX                                                                                      \
 	4096 /* throughput over time in run.json: one a second, then every second one is dropped */
@@ -35,9 +37,10 @@ struct run {
 	char *states[FLOW_STREAMS_MAX]; /* of each stream, when the run began; NULL: none */
 	struct flow_server
 		servers[1 + SETTINGS_ALLOWED_MAX]; /* the main one, and those that programs may ask */
-	struct flow *flow;
+	struct fleet *fleet;
 	int64_t start_unix_ns, start_ns, end_ns, start_cpu_ns;
-	int terminal; /* stderr is one: progress is a line that is written over */
+	pthread_mutex_t print_lock; /* of what follows, down to `notices`: workers have notices, too */
+	int terminal;		    /* stderr is one: progress is a line that is written over */
 	int progress_shown;
 	int stops;		 /* signals handed on to the flow */
 	struct run_totals shown; /* at the last progress line */
@@ -52,7 +55,7 @@ struct run {
 	int orphaned;		  /* the supervisor is gone */
 	char *profile_text;	  /* profile_json() of it; NULL: no profile */
 	char *profile_paragraph;  /* profile_print() of it */
-	struct stage_slot *stage; /* shared with the profiler; NULL: nobody looks */
+	struct stage_slot *stage; /* of each worker; shared with the profiler; NULL: nobody looks */
 	struct confine_report confinement;
 	int status_fd; /* /proc/self/status, opened while files could be */
 	long cpus_online;

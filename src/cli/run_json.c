@@ -63,10 +63,11 @@ static struct json_object *record_plan(const struct plan_counters *plan)
 	return object;
 }
 
-static struct json_object *record_stream(const struct flow_stream_report *report)
+static struct json_object *record_stream(const struct flow_stream_report *report, size_t worker_index)
 {
 	struct json_object *object = json_object_new_object();
 	json_add_text(object, "config_id", report->config_id);
+	json_add_number(object, "worker", worker_index);
 	json_add_text(object, "end_reason", end_reason_name(report->end_reason));
 	json_add_text(object, "fault", fault_name(report->fault));
 	json_add_text(object, "error", report->error_text);
@@ -82,6 +83,8 @@ static struct json_object *record_stream(const struct flow_stream_report *report
 	json_add_number(object, "plain_bytes", report->plain_bytes);
 	json_add_text(object, "content_encoding", report->content_encoding);
 	json_add_number(object, "connections", report->connections);
+	json_add_number(object, "held_requests", report->held_requests);
+	json_add_seconds(object, "held_seconds", report->held_ns);
 	json_add_seconds(object, "page_seconds_max", report->page_ns_max);
 	json_add_text(object, "tls_version", report->tls_version);
 	json_add_text(object, "tls_cipher", report->tls_cipher);
@@ -96,16 +99,17 @@ static struct json_object *record_stream(const struct flow_stream_report *report
 static struct json_object *record_host(const struct run *run)
 {
 	struct json_object *object = json_object_new_object();
-	const struct ring_report *ring = flow_ring_report(run->flow);
+	const struct ring_report *ring = fleet_ring_report(run->fleet);
 	json_add_host(object, run->cpus_online);
+	json_add_number(object, "workers", fleet_worker_count(run->fleet));
 	json_add_text(object, "io", ring->engine == RING_ENGINE_URING ? "io_uring" : "poll");
 	json_add_text(object, "receive", ring->receive_mode == RING_RECEIVE_FIXED ? "fixed" : "plain");
 	json_add_number(object, "io_uring_features", ring->features);
 	json_add_switch(object, "defer_taskrun", ring->defer_taskrun);
 	json_add_switch(object, "single_issuer", ring->single_issuer);
 	json_add_number(object, "registered_bytes", ring->registered_bytes);
-	json_add_text(object, "inflate", flow_inflate_name(run->flow));
-	json_add_text(object, "scan", flow_scan_name(run->flow));
+	json_add_text(object, "inflate", fleet_inflate_name(run->fleet));
+	json_add_text(object, "scan", fleet_scan_name(run->fleet));
 	json_add_text(object, "notice", ring->notice);
 	return object;
 }
@@ -121,7 +125,7 @@ static struct json_object *record_confinement(const struct run *run)
 	json_add_switch(object, "landlock_files", report->landlock_files);
 	json_add_switch(object, "landlock_connect", report->landlock_connect);
 	json_add_switch(object, "seccomp", report->seccomp);
-	json_add_switch(object, "io_uring_restricted", flow_ring_report(run->flow)->restricted);
+	json_add_switch(object, "io_uring_restricted", fleet_ring_report(run->fleet)->restricted);
 	json_add_text(object, "note", report->note);
 	return object;
 }
@@ -163,14 +167,14 @@ static struct json_object *record_document(const struct run *run, int exit_statu
 	json_add_number(totals_object, "event_bytes", totals.event_bytes);
 	json_add_number(totals_object, "received_bytes", totals.received_bytes);
 	json_add_number(totals_object, "plain_bytes", totals.plain_bytes);
-	json_add_number(totals_object, "sink_bytes", flow_sink_bytes(run->flow));
+	json_add_number(totals_object, "sink_bytes", fleet_sink_bytes(run->fleet));
 	json_add_seconds(totals_object, "cpu_seconds", clock_process_cpu_ns() - run->start_cpu_ns);
 	json_add_number(totals_object, "rss_bytes_max", run_peak_bytes(run));
 	json_object_object_add(document, "totals", totals_object);
-	for (size_t i = 0; i < flow_stream_count(run->flow); i++) {
+	for (size_t i = 0; i < fleet_stream_count(run->fleet); i++) {
 		struct flow_stream_report report;
-		flow_report(run->flow, i, &report);
-		json_object_array_add(streams, record_stream(&report));
+		fleet_report(run->fleet, i, &report);
+		json_object_array_add(streams, record_stream(&report, fleet_worker_of_stream(run->fleet, i)));
 	}
 	json_object_object_add(document, "streams", streams);
 	json_object_object_add(document, "throughput", record_samples(run));

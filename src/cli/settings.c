@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#define _GNU_SOURCE
 #include "cli/settings_private.h"
 
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/duration.h"
+#include "flow/fleet.h"
 #include "profiler/profiler.h"
 
 #define AT(member) offsetof(struct settings, member)
@@ -97,6 +101,9 @@ const struct flag settings_flags[] = {
 	{ "quiet", FLAG_SWITCH, AT(quiet), NULL, "no progress", NULL, 0, 0 },
 
 	{ "", FLAG_SECTION, 0, NULL, "How", NULL, 0, 0 },
+	{ "workers", FLAG_TEXT, AT(workers), "N",
+	  "threads that share the streams (default auto: a CPU each, as long as there are streams)", NULL, 0,
+	  0 },
 	{ "io", FLAG_CHOICE, AT(io), NULL, "I/O engine (auto: io_uring, else poll with a notice)",
 	  "auto|uring|poll", 0, 0 },
 	{ "receive", FLAG_CHOICE, AT(receive), NULL, "into registered buffers, or plain recv",
@@ -187,6 +194,34 @@ int settings_list(const char *text, char **parts, size_t parts_max, size_t *ret_
 		}
 		text += bytes + (text[bytes] == ',');
 	}
+	return 0;
+}
+
+/* The CPUs that we may run on. */
+static size_t cpus_allowed(void)
+{
+	cpu_set_t set;
+	if (sched_getaffinity(0, sizeof set, &set) == 0)
+		return (size_t)CPU_COUNT(&set);
+	long online = sysconf(_SC_NPROCESSORS_ONLN); /* more of them than the set has bits */
+	return online > 0 ? (size_t)online : 1;
+}
+
+/* More workers than streams would have nothing to do. */
+static int settings_workers(struct settings *settings, char *error)
+{
+	size_t wanted = cpus_allowed();
+	if (settings->workers && strcmp(settings->workers, "auto") != 0) {
+		char *end;
+		unsigned long number = strtoul(settings->workers, &end, 10);
+		if (settings->workers[0] < '0' || settings->workers[0] > '9' || *end || number == 0 ||
+		    number > FLEET_WORKERS_MAX)
+			return settings_error(error,
+					      "-workers takes auto or a number from 1 to %d, not \"%s\"",
+					      FLEET_WORKERS_MAX, settings->workers);
+		wanted = number;
+	}
+	settings->worker_count = wanted < settings->config_count ? wanted : settings->config_count;
 	return 0;
 }
 
@@ -311,7 +346,7 @@ enum settings_answer settings_gather(int argc, char **argv, int interpreted, str
 	if (settings_from_variables(settings, error) < 0)
 		return SETTINGS_USAGE;
 	if (settings_durations(settings, error) < 0 || settings_lists(settings, error) < 0 ||
-	    settings_sink(settings, error) < 0)
+	    settings_workers(settings, error) < 0 || settings_sink(settings, error) < 0)
 		return SETTINGS_USAGE;
 	/* A wrong URL is a usage error even when credentials are missing too. */
 	if (settings->url && *settings->url && settings_server(settings, error) < 0)

@@ -52,6 +52,7 @@ struct settings {
 	const char *scan;
 	int identity, follow, json, quiet, no_profile, help, version;
 	int64_t stall_ns, backoff_ns;
+	const char *workers;
 	int64_t hz, heap_rate_bytes, heap_budget_percent;
 	const char *user;
 	int confine; /* enum settings_confine */
@@ -69,6 +70,7 @@ struct settings {
 	size_t allowed_count;
 	char *config_ids[FLOW_STREAMS_MAX];
 	size_t config_count;
+	size_t worker_count; /* 1 to config_count */
 	char *header_names[SETTINGS_HEADERS_MAX];
 	size_t header_count;
 	struct sink_options sink_options;

@@ -60,6 +60,11 @@ static void summary_stream(const struct run *run, const struct flow_stream_repor
 			" clock corrections; %.1f s of back-off\n",
 			plan->truncations, plan->rate_limited, plan->server_errors, plan->network_errors,
 			plan->recoveries, plan->clock_corrections, (double)plan->backoff_ns / 1e9);
+	if (report->held_requests)
+		fprintf(out,
+			"  held back: %" PRIu64
+			" requests, %.1f s in all, because the account's limit was reached\n",
+			report->held_requests, (double)report->held_ns / 1e9);
 	if (plan->gap_seconds)
 		fprintf(out, "  LOST BY THE SERVER: %" PRId64 " s of history were older than the API keeps\n",
 			plan->gap_seconds);
@@ -87,12 +92,12 @@ void summary_print(const struct run *run, FILE *out)
 	struct run_totals totals;
 	double seconds = (double)(run->end_ns - run->start_ns) / 1e9;
 	double cpu_seconds = (double)(clock_process_cpu_ns() - run->start_cpu_ns) / 1e9;
-	const struct ring_report *ring = flow_ring_report(run->flow);
+	const struct ring_report *ring = fleet_ring_report(run->fleet);
 	run_sum(run, &totals);
 	fputc('\n', out);
-	for (size_t i = 0; i < flow_stream_count(run->flow); i++) {
+	for (size_t i = 0; i < fleet_stream_count(run->fleet); i++) {
 		struct flow_stream_report report;
-		flow_report(run->flow, i, &report);
+		fleet_report(run->fleet, i, &report);
 		summary_stream(run, &report, out);
 	}
 	fprintf(out,
@@ -104,12 +109,14 @@ void summary_print(const struct run *run, FILE *out)
 	if (totals.events >= 1000)
 		fprintf(out, " (%.2f CPU-seconds per million events)",
 			cpu_seconds * 1e6 / (double)totals.events);
+	if (fleet_worker_count(run->fleet) > 1)
+		fprintf(out, " of %zu workers", fleet_worker_count(run->fleet));
 	fprintf(out, ", peak memory %.1f MB; %s%s, inflate %s, scan %s, sink %s\n",
 		(double)run_peak_bytes(run) / 1e6, ring->engine == RING_ENGINE_URING ? "io_uring" : "poll",
 		ring->engine != RING_ENGINE_URING	   ? ""
 		: ring->receive_mode == RING_RECEIVE_FIXED ? " (registered buffers)"
 							   : " (plain receive)",
-		flow_inflate_name(run->flow), flow_scan_name(run->flow), run->settings->sink);
+		fleet_inflate_name(run->fleet), fleet_scan_name(run->fleet), run->settings->sink);
 }
 
 /* Go's %q for what an offset may hold: quotes, backslashes and control characters are escaped. */
@@ -134,9 +141,9 @@ void summary_closing_lines(const struct run *run, FILE *out)
 	int64_t elapsed_ms = (run->end_ns - run->start_ns + NS_PER_MS / 2) / NS_PER_MS;
 	double seconds = (double)(run->end_ns - run->start_ns) / 1e9;
 	run_sum(run, &all);
-	for (size_t i = 0; i < flow_stream_count(run->flow); i++) {
+	for (size_t i = 0; i < fleet_stream_count(run->fleet); i++) {
 		struct flow_stream_report report;
-		flow_report(run->flow, i, &report);
+		fleet_report(run->fleet, i, &report);
 		fprintf(out,
 			"akamai_siem requests=%" PRIu64 " events=%" PRIu64 " cursor=", report.plan.requests,
 			report.events);

@@ -5,6 +5,7 @@
  * child says reaches it through link only.
  */
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -222,6 +223,24 @@ static void supervisor_symbols(struct supervisor *supervisor, const struct link_
 	profile_notice(profile, error);
 }
 
+/* A thread of the collector's, and no other's, tells its stage in the slot. The main thread, which had the
+ * first, only waits then. */
+static void supervisor_worker(struct supervisor *supervisor, const struct link_message *message)
+{
+	char path[64];
+	struct profiler *profiler = supervisor->profile.profiler;
+	char *end;
+	long tid = strtol(message->text, &end, 10);
+	if (!profiler || message->number < 0 || message->number >= PROFILER_STAGE_SLOTS_MAX || *end ||
+	    tid <= 0 || tid > INT_MAX || tid == supervisor->child)
+		return;
+	snprintf(path, sizeof path, "/proc/%d/task/%ld", (int)supervisor->child, tid);
+	if (access(path, F_OK) < 0)
+		return;
+	profiler_stage_release(profiler, supervisor->child);
+	profiler_stage_assign(profiler, (pid_t)tid, (unsigned)message->number);
+}
+
 /* Takes what the collector says. */
 static void supervisor_listen(struct supervisor *supervisor)
 {
@@ -234,6 +253,8 @@ static void supervisor_listen(struct supervisor *supervisor)
 			supervisor_document(supervisor, &message);
 		else if (message.kind == LINK_SYMBOLS)
 			supervisor_symbols(supervisor, &message);
+		else if (message.kind == LINK_WORKER)
+			supervisor_worker(supervisor, &message);
 		else if (message.kind == LINK_FINISHED)
 			supervisor_finished(supervisor);
 		else if (message.kind == LINK_STATE)

@@ -232,6 +232,8 @@ enum pump answer_pump(struct stream *stream)
 			stream->transport_fault = fault;
 			return PUMP_OVER;
 		}
+		if (stream->fd < 0)
+			return PUMP_MORE; /* closed, because the request has to wait */
 		if (stream->plain_in.next < stream->plain_in.end)
 			continue;
 		if (step == STEP_DONE)

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "control/control.h"
+#include "flow/limiter.h"
 #include "flow/worker.h"
 
 void answer_header_seen(void *owner, struct span name, struct span value)
@@ -200,6 +201,24 @@ static int answer_failed(struct stream *stream, enum fault fault)
 	return 1;
 }
 
+/* A limit of the account's is every stream's: the others need not be refused to learn of it. */
+static void answer_limits(struct stream *stream, const struct program_answer *seen, int64_t now_ns)
+{
+	const struct flow_settings *settings = &stream->flow->settings;
+	if (!settings->limiter || stream->asked_ns == 0)
+		return;
+	if (seen->status == 200)
+		limiter_answered(settings->limiter, stream->server, stream->asked_ns);
+	if (seen->status != 429)
+		return;
+	if (limiter_refused(settings->limiter, stream->server, now_ns, stream->asked_ns,
+			    seen->retry_after_seconds, settings->plan.backoff_ns) &&
+	    settings->notice)
+		settings->notice(settings->notice_owner, FLOW_INFO, NULL,
+				 "the server limits this account (429): all streams wait, and come back one "
+				 "after the other");
+}
+
 void answer_finish(struct stream *stream, enum fault fault, int64_t now_ns)
 {
 	struct driver *driver = stream->driver;
@@ -214,6 +233,7 @@ void answer_finish(struct stream *stream, enum fault fault, int64_t now_ns)
 		answer.seen.fault_text = text;
 	}
 	answer_count(stream, now_ns);
+	answer_limits(stream, &answer.seen, now_ns);
 	int reusable = stream->head_seen && stream->body_over && stream->response.keep_alive &&
 		       !stream->transport_over && cursor_in_bytes(&stream->plain_in) == 0 &&
 		       cursor_in_bytes(&stream->cipher_in) == 0 && fault == FAULT_NONE &&

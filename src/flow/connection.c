@@ -124,6 +124,11 @@ enum fault connection_flush(struct stream *stream)
 		stream->state = STREAM_ASKING;
 		if (stream->tls)
 			stream->totals.resumptions += (uint64_t)tls_resumed(stream->tls);
+		/* Refused while we were connecting: an idle connection may not last as long as that. */
+		if (stream_is_held(stream, clock_monotonic_ns())) {
+			connection_close(stream);
+			return FAULT_NONE;
+		}
 		enum fault fault = request_write(stream);
 		if (fault != FAULT_NONE)
 			return fault;

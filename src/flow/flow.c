@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/flow.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/clock.h"
@@ -28,6 +30,7 @@ static int flow_open_ring(struct flow *flow, char *error)
 {
 	struct ring_options options = flow->settings.ring;
 	options.operations_max = (unsigned)(flow->settings.config_count * 4 + 16);
+	options.handed_over = flow->settings.place != NULL;
 	int code = ring_open(&options, &flow->arena, &flow->ring, &flow->ring_report);
 	if (code == 0)
 		return 0;
@@ -160,6 +163,40 @@ static void flow_unblock_streams(struct flow *flow, int64_t now_ns)
 	flow->unblock_first = (flow->unblock_first + 1) % flow->stream_count;
 }
 
+int flow_take_over(struct flow *flow)
+{
+	CHECK_NE((uintptr_t)flow->settings.place, (uintptr_t)0);
+	return ring_take_over(flow->ring);
+}
+
+/* Others have something for us: a stop, the turn to write, or that the output is broken. */
+static void flow_woken(struct flow *flow)
+{
+	const struct flow_place *place = flow->settings.place;
+	uint64_t count;
+	if (read(place->wake_fd, &count, sizeof count) < 0)
+		CHECK_EQ(errno, EAGAIN); /* nobody else reads it, but a poll may be wrong */
+	while (flow->stops < __atomic_load_n(place->stops, __ATOMIC_ACQUIRE))
+		flow_stop(flow);
+	sink_woken(flow->sink);
+	if (sink_fault(flow->sink) == FAULT_NONE)
+		return;
+	/* Whoever waits to ask again learns of it now. */
+	for (size_t i = 0; i < flow->stream_count; i++) {
+		struct stream *stream = &flow->streams[i];
+		if (stream->state == STREAM_WAITING)
+			stream->wake_ns = stream->wish_waits = 0;
+	}
+	flow_unblock_streams(flow, clock_monotonic_ns());
+}
+
+static struct ring_operation *flow_wait(struct flow *flow, int64_t until_ns)
+{
+	if (flow->settings.place && !flow->waking.pending)
+		ring_wake(flow->ring, &flow->waking, flow->settings.place->wake_fd);
+	return ring_wait(flow->ring, until_ns);
+}
+
 int flow_run(struct flow *flow, int64_t until_ns)
 {
 	for (;;) {
@@ -171,14 +208,16 @@ int flow_run(struct flow *flow, int64_t until_ns)
 			return 1;
 		stage_enter(flow->stage, STAGE_RING);
 		struct ring_operation *operation =
-			ring_wait(flow->ring, deadline_ns < until_ns ? deadline_ns : until_ns);
+			flow_wait(flow, deadline_ns < until_ns ? deadline_ns : until_ns);
 		if (!operation) {
 			if (clock_monotonic_ns() < deadline_ns)
 				return 1; /* the caller's time is up, or a signal wants attention */
 			continue;
 		}
 		now_ns = clock_monotonic_ns();
-		if (sink_completed(flow->sink, operation))
+		if (operation == &flow->waking)
+			flow_woken(flow);
+		else if (sink_completed(flow->sink, operation))
 			flow_unblock_streams(flow, now_ns);
 		else
 			stream_completed(operation->owner, operation, now_ns);
@@ -272,8 +311,10 @@ static int flow_wait_sink(struct flow *flow)
 	if (sink_fault(flow->sink) != FAULT_NONE)
 		return 0;
 	int64_t until_ns = flow->stops > 1 ? 0 : clock_monotonic_ns() + NS_PER_SECOND;
-	struct ring_operation *operation = ring_wait(flow->ring, until_ns);
-	if (operation)
+	struct ring_operation *operation = flow_wait(flow, until_ns);
+	if (operation == &flow->waking)
+		flow_woken(flow);
+	else if (operation)
 		sink_completed(flow->sink, operation);
 	return operation != NULL;
 }
@@ -303,6 +344,14 @@ int flow_drain(struct flow *flow)
 			return 0;
 	stage_enter(flow->stage, STAGE_IDLE);
 	return 1;
+}
+
+void flow_leave(struct flow *flow)
+{
+	for (size_t i = 0; i < flow->stream_count; i++)
+		stream_end(&flow->streams[i], FLOW_END_STOPPED);
+	ring_finish(flow->ring);
+	flow->ring = NULL;
 }
 
 void flow_finish(struct flow *flow)

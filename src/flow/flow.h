@@ -50,6 +50,14 @@ struct flow_server {
 	int secure;	       /* TLS */
 };
 
+struct flow_limiter;
+
+/* One of several flows, each used by a thread of its own after flow_take_over(). */
+struct flow_place {
+	int wake_fd;	  /* an eventfd: others write to it when there is something to be seen to */
+	const int *stops; /* how often all are to stop, see flow_stop(); others store it, atomically */
+};
+
 struct flow_settings {
 	/* Everything that is pointed to is kept until flow_finish(). */
 	const struct flow_server *servers; /* the native plan asks the first, programs any of them */
@@ -81,7 +89,10 @@ struct flow_settings {
 	/* Something a person should know. `text` is lent for the call; no config_id: it is about all. */
 	void (*notice)(void *owner, enum flow_severity severity, const char *config_id, const char *text);
 	void *notice_owner;
-	struct stage_slot *stage; /* where the worker says which room it is in; NULL: nobody looks */
+	/* Shared by all streams, of other flows too; NULL: each has only its own answers to go by. */
+	struct flow_limiter *limiter;
+	const struct flow_place *place; /* among other flows, see fleet.h; NULL: alone */
+	struct stage_slot *stage;	/* where the worker says which room it is in; NULL: nobody looks */
 	/* Told for each stream that runs a program what names such an observer needs, see program_settings.
 	 * `text` is lent. NULL: nobody looks. */
 	void (*symbols)(void *notice_owner, const char *text, size_t bytes);
@@ -122,12 +133,18 @@ struct flow_stream_report {
 	const char *tls_version, *tls_cipher, *tls_mode; /* "" without TLS */
 	const char *content_encoding;
 	int64_t page_ns_max;
+	uint64_t held_requests; /* that another stream's 429 held back */
+	int64_t held_ns;
 };
 
 struct flow; /* opaque */
 
 /* NULL on failure, with one sentence for a person in `error`. */
 struct flow *flow_create(const struct flow_settings *settings, char error[static FLOW_TEXT_BYTES_MAX]);
+
+/* With a `place`: the calling thread is the one that runs this flow, and ends with flow_leave(). 0 or -errno.
+ */
+int flow_take_over(struct flow *flow);
 
 /* Works until `until_ns` (monotonic) or the end. Returns 1 while streams are running. A signal that
  * interrupts the wait makes it return early. */
@@ -149,6 +166,9 @@ const char *flow_scan_name(const struct flow *flow);
  * A reader of a pipe that does not read holds this up: returns early (0) after each second and on signals, to
  * be called again; gives up for good after flow_stop() was called twice. Returns 1 when all is out. */
 int flow_drain(struct flow *flow);
+
+/* The running thread's last call: ends what is pending. Reports can still be had, by one thread. */
+void flow_leave(struct flow *flow);
 
 /* Cancels what is pending, closes everything. Accepts NULL. */
 void flow_finish(struct flow *flow);

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "flow/limiter.h"
 #include "flow/worker.h"
 #include "scan/scan.h"
 
@@ -259,6 +260,27 @@ static int stream_is_over(struct stream *stream, int64_t now_ns)
 	return stream->state == STREAM_ENDED;
 }
 
+int stream_is_held(struct stream *stream, int64_t now_ns)
+{
+	const struct flow *flow = stream->flow;
+	const struct flow_limiter *limiter = flow->settings.limiter;
+	unsigned server = (unsigned)stream->wish.server;
+	int64_t not_before_ns = limiter ? limiter_not_before_ns(limiter, server) : 0;
+	if (not_before_ns <= now_ns)
+		return 0;
+	uint64_t spread_ns = (uint64_t)limiter_spread_ns(limiter, server);
+	stream->wake_ns = not_before_ns + (int64_t)random_below(spread_ns);
+	if (stream->wake_ns >= flow->budget_end_ns) {
+		stream_end(stream, FLOW_END_BUDGET);
+		return 1;
+	}
+	stream->state = STREAM_WAITING;
+	stream->wish_waits = 1;
+	stream->totals.held_requests++;
+	stream->totals.held_ns += stream->wake_ns - now_ns;
+	return 1;
+}
+
 /* Asks the driver, and does what it says. */
 static void stream_ask(struct stream *stream, int64_t now_ns)
 {
@@ -276,7 +298,8 @@ static void stream_ask(struct stream *stream, int64_t now_ns)
 		return;
 	stream->wish_waits = 0;
 	if (wish->kind == PROGRAM_REQUEST) {
-		stream_request(stream, now_ns);
+		if (!stream_is_held(stream, now_ns))
+			stream_request(stream, now_ns);
 	} else if (wish->kind == PROGRAM_WAIT && wish->wait_until_ns < flow->budget_end_ns) {
 		stream->state = STREAM_WAITING;
 		stream->wake_ns = wish->wait_until_ns;

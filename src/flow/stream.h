@@ -121,6 +121,10 @@ void stream_unblock(struct stream *stream, int64_t now_ns);
 void stream_end(struct stream *stream, enum flow_end_reason reason);
 /* Hears the driver's verdict on the last page, once its own lines are with the sink. 0: they wait for it. */
 int stream_settle(struct stream *stream, int64_t now_ns);
+/* 1: the server is not to be asked yet, because another stream was refused: the wish waits, or its stream
+ * ended.
+ */
+int stream_is_held(struct stream *stream, int64_t now_ns);
 struct program_time stream_time(const struct stream *stream, int64_t now_ns);
 /* When stream_advance() must be called at the latest. */
 int64_t stream_deadline_ns(const struct stream *stream);

@@ -17,6 +17,7 @@ struct flow {
 	struct arena arena;
 	struct ring *ring;
 	struct ring_report ring_report;
+	struct ring_operation waking; /* settings.place->wake_fd is waited for */
 	struct sink *sink;
 	struct control *control;
 	const struct scan_kernel *kernel;

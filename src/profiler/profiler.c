@@ -115,6 +115,12 @@ int profiler_stage_assign(struct profiler *profiler, pid_t tid, unsigned slot_in
 	return bpf_map_update_elem(map_fd_of(profiler, "stage_tids"), &key, &slot_index, BPF_ANY);
 }
 
+void profiler_stage_release(struct profiler *profiler, pid_t tid)
+{
+	uint32_t key = (uint32_t)tid;
+	bpf_map_delete_elem(map_fd_of(profiler, "stage_tids"), &key);
+}
+
 int profiler_interpreter(struct profiler *profiler, const char *text, size_t bytes,
 			 char error[static PROFILER_ERROR_BYTES_MAX])
 {

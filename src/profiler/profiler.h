@@ -49,6 +49,8 @@ void profiler_destroy(struct profiler *profiler);
 int profiler_stage_fd(const struct profiler *profiler);
 /* Thread `tid` tells its stage in slot `slot_index`. */
 int profiler_stage_assign(struct profiler *profiler, pid_t tid, unsigned slot_index);
+/* It does so no longer, if it ever did. */
+void profiler_stage_release(struct profiler *profiler, pid_t tid);
 
 /* What the target says of the interpreter in it (src/profiler/names_lua.c has the grammar), for each program
  * that it loads: from then on samples of threads with a stage slot have the functions of programs in them.
