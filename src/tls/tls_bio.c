@@ -34,6 +34,10 @@ static int bio_write(BIO *bio, const char *source, int bytes)
 	BIO_clear_retry_flags(bio);
 	if (bytes <= 0)
 		return 0;
+	/* BoringSSL answers a malformed ticket with an alert of its own: under a key that is ours by now, and
+	 * with a sequence number that was used. Such a nonce would give the authentication key away. */
+	if (tls->own_layer)
+		return -1;
 	/* All or nothing, and nothing that waits is moved: it may be on its way to the socket right now. A
 	 * full output is the caller's to drain, BoringSSL keeps what it could not write. */
 	if ((size_t)bytes > sizeof tls->output - tls->output_end) {
