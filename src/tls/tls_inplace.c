@@ -121,6 +121,13 @@ static enum step unexpected(struct tls *tls, const char *why)
 	return tls_fail_alert(tls, FAULT_TLS_RECORD, TLS_ALERT_UNEXPECTED_MESSAGE, why);
 }
 
+/* The limit is ours; the alert is what BoringSSL and OpenSSL send for theirs. */
+static enum step too_long(struct tls *tls)
+{
+	return tls_fail_alert(tls, FAULT_TLS_RECORD, TLS_ALERT_ILLEGAL_PARAMETER,
+			      "a handshake message after the handshake is too long");
+}
+
 static enum step handle_ticket(struct tls *tls, const uint8_t *message, size_t bytes)
 {
 	ERR_clear_error();
@@ -136,8 +143,11 @@ static enum step handle_ticket(struct tls *tls, const uint8_t *message, size_t b
 
 static enum step handle_key_update(struct tls *tls, const uint8_t *message, size_t bytes, int is_last)
 {
-	if (bytes != MESSAGE_HEAD_BYTES + 1 || message[MESSAGE_HEAD_BYTES] > SSL_KEY_UPDATE_REQUESTED)
+	if (bytes != MESSAGE_HEAD_BYTES + 1)
 		return tls_fail_alert(tls, FAULT_TLS_RECORD, TLS_ALERT_DECODE_ERROR,
+				      "a key update of the server is malformed");
+	if (message[MESSAGE_HEAD_BYTES] > SSL_KEY_UPDATE_REQUESTED) /* RFC 8446 4.6.3 */
+		return tls_fail_alert(tls, FAULT_TLS_RECORD, TLS_ALERT_ILLEGAL_PARAMETER,
 				      "a key update of the server is malformed");
 	if (!is_last) /* RFC 8446 5.1: a key change ends a record */
 		return unexpected(tls, "a key update is not the last message of its record");
@@ -179,7 +189,7 @@ static enum step handle_handshake(struct tls *tls, struct span content)
 	if (!content.bytes) /* RFC 8446 5.1 */
 		return unexpected(tls, "an empty handshake record came");
 	if (content.bytes > sizeof tls->message - tls->message_bytes)
-		return unexpected(tls, "a handshake message after the handshake is too long");
+		return too_long(tls);
 	memcpy(tls->message + tls->message_bytes, content.base, content.bytes);
 	tls->message_bytes += content.bytes;
 
@@ -189,7 +199,7 @@ static enum step handle_handshake(struct tls *tls, struct span content)
 		size_t bytes = MESSAGE_HEAD_BYTES +
 			       ((size_t)message[1] << 16 | (size_t)message[2] << 8 | message[3]);
 		if (bytes > sizeof tls->message)
-			return unexpected(tls, "a handshake message after the handshake is too long");
+			return too_long(tls);
 		if (bytes > tls->message_bytes - at)
 			break;
 		at += bytes;
@@ -203,13 +213,16 @@ static enum step handle_handshake(struct tls *tls, struct span content)
 
 static enum step handle_alert(struct tls *tls, struct span content)
 {
+	if (!content.bytes) /* RFC 8446 5.1 */
+		return unexpected(tls, "an empty alert record came");
 	if (content.bytes != ALERT_BYTES)
 		return tls_fail_alert(tls, FAULT_TLS_RECORD, TLS_ALERT_DECODE_ERROR,
 				      "an alert of the server is malformed");
 	uint8_t level = content.base[0], description = content.base[1];
-	if (level != TLS_ALERT_LEVEL_WARNING && level != TLS_ALERT_LEVEL_FATAL)
-		return tls_fail_alert(tls, FAULT_TLS_RECORD, TLS_ALERT_DECODE_ERROR,
-				      "an alert of the server is malformed");
+	if (level != TLS_ALERT_LEVEL_WARNING &&
+	    level != TLS_ALERT_LEVEL_FATAL) /* RFC 8446 6: an invalid enum */
+		return tls_fail_alert(tls, FAULT_TLS_RECORD, TLS_ALERT_ILLEGAL_PARAMETER,
+				      "an alert of the server is of no level");
 	if (description == TLS_ALERT_CLOSE_NOTIFY && level == TLS_ALERT_LEVEL_WARNING) {
 		tls->state = TLS_STATE_CLOSED;
 		return STEP_DONE;

@@ -100,8 +100,9 @@ static enum step check_header(struct tls_record *record, const uint8_t *header, 
 	if (body_bytes > (is_13 ? TLS_BODY_BYTES_MAX_13 : TLS_BODY_BYTES_MAX_12))
 		return broken(record, FAULT_TLS_RECORD, TLS_ALERT_RECORD_OVERFLOW,
 			      "a record is longer than the protocol allows");
-	if (body_bytes < (size_t)keys->nonce_explicit_bytes + TLS_TAG_BYTES + (is_13 ? 1 : 0))
-		return broken(record, FAULT_TLS_RECORD, TLS_ALERT_DECODE_ERROR,
+	/* RFC 8446 6.2: one alert for all that cannot be deprotected. */
+	if (body_bytes < (size_t)keys->nonce_explicit_bytes + TLS_TAG_BYTES)
+		return broken(record, FAULT_TLS_AUTHENTICATION, TLS_ALERT_BAD_RECORD_MAC,
 			      "a record is too short to be authentic");
 	if (keys->is_gcm && keys->sequence >= TLS_GCM_RECORDS_MAX)
 		return broken(record, FAULT_TLS_LIMIT, TLS_ALERT_INTERNAL_ERROR,

@@ -48,7 +48,9 @@ void tls_info_callback(const SSL *ssl, int type, int value)
 	int description = value & 0xff, fatal = value >> 8 == SSL3_AL_FATAL;
 	if (SSL_version(ssl) == TLS1_3_VERSION && description != SSL_AD_USER_CANCELLED)
 		fatal = 1;
-	if (type == SSL_CB_READ_ALERT && fatal && description != SSL_AD_CLOSE_NOTIFY)
+	/* A close_notify that calls itself fatal is no proper end: BoringSSL breaks off as well. */
+	int closes = description == SSL_AD_CLOSE_NOTIFY && value >> 8 != SSL3_AL_FATAL;
+	if (type == SSL_CB_READ_ALERT && fatal && !closes)
 		tls_fail_peer_alert(tls, (uint8_t)description);
 }
 
@@ -65,6 +67,8 @@ static const char *reason_sentence(int reason)
 		return "the server chose a cipher suite that was not offered";
 	case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
 		return "a record failed authentication: it was damaged or forged on the way";
+	case SSL_R_BAD_PACKET_LENGTH:
+		return "a record is too short to be authentic";
 	case SSL_R_TOO_MANY_EMPTY_FRAGMENTS:
 		return "too many empty records came in a row (limit 32)";
 	case SSL_R_TOO_MANY_KEY_UPDATES:
@@ -82,6 +86,7 @@ static enum fault reason_fault(int reason, enum fault otherwise)
 {
 	switch (reason) {
 	case SSL_R_DECRYPTION_FAILED_OR_BAD_RECORD_MAC:
+	case SSL_R_BAD_PACKET_LENGTH:
 		return otherwise == FAULT_TLS_HANDSHAKE ? otherwise : FAULT_TLS_AUTHENTICATION;
 	case SSL_R_TOO_MANY_EMPTY_FRAGMENTS:
 	case SSL_R_TOO_MANY_KEY_UPDATES:

@@ -368,18 +368,21 @@ static void headers_are_checked_before_the_body_is_there(void)
 		{ SUITE_13, { 23, 3, 1, 0, 32 }, TLS_ALERT_PROTOCOL_VERSION },
 		{ SUITE_13, { 23, 2, 3, 0, 32 }, TLS_ALERT_PROTOCOL_VERSION },
 		{ SUITE_13, { 23, 3, 3, 0x41, 1 }, TLS_ALERT_RECORD_OVERFLOW }, /* 16384 + 257 */
-		{ SUITE_13, { 23, 3, 3, 0, 16 }, TLS_ALERT_DECODE_ERROR },
-		{ SUITE_13, { 23, 3, 3, 0, 0 }, TLS_ALERT_DECODE_ERROR },
+		{ SUITE_13, { 23, 3, 3, 0, 15 }, TLS_ALERT_BAD_RECORD_MAC },
+		{ SUITE_13, { 23, 3, 3, 0, 0 }, TLS_ALERT_BAD_RECORD_MAC },
 		{ SUITE_12_GCM, { 19, 3, 3, 0, 32 }, TLS_ALERT_UNEXPECTED_MESSAGE },
 		{ SUITE_12_GCM, { 24, 3, 3, 0, 32 }, TLS_ALERT_UNEXPECTED_MESSAGE },
 		{ SUITE_12_GCM, { 23, 3, 4, 0, 32 }, TLS_ALERT_PROTOCOL_VERSION },
 		{ SUITE_12_GCM, { 23, 3, 3, 0x48, 1 }, TLS_ALERT_RECORD_OVERFLOW }, /* 16384 + 2049 */
-		{ SUITE_12_GCM, { 23, 3, 3, 0, 23 }, TLS_ALERT_DECODE_ERROR },
+		{ SUITE_12_GCM, { 23, 3, 3, 0, 23 }, TLS_ALERT_BAD_RECORD_MAC },
 	};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		begin(cases[i].suite);
 		memcpy(wire, cases[i].header, 5);
-		expect_broken(5, FAULT_TLS_RECORD, cases[i].alert);
+		expect_broken(5,
+			      cases[i].alert == TLS_ALERT_BAD_RECORD_MAC ? FAULT_TLS_AUTHENTICATION
+									 : FAULT_TLS_RECORD,
+			      cases[i].alert);
 	}
 	begin(SUITE_13);
 	memcpy(wire, (uint8_t[]){ 23, 3, 3, 0x41, 0 }, 5); /* the longest that is allowed */
