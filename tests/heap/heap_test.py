@@ -22,28 +22,28 @@ SAMPLE_CALLS_MAX = 20  # what one sample more in run.json costs: half of what on
 TRIES_MAX = 5
 
 
-def allocations(simulator, pages, *arguments):
+def allocations(simulator, pages, *arguments, name="akamai-direct-prof"):
     """(calls, bytes) that a run of so many pages of 300 events asks of the heap, and the samples in its run.json."""
     report = simulator.path("allocations")
     environment = {"LD_PRELOAD": COUNTER, "COUNT_ALLOCATIONS": report}
     # Not confined: the counter writes its file at the end, which a collector that gave up its rights could not; and
     # so there is one process.
     result = collect(BUILD, simulator, "-config-id", "1", "-limit", "300", "-max-requests", str(pages), "-quiet",
-                     "-confine", "off", "-initial-interval", "11h", *arguments, environment=environment)
+                     "-confine", "off", "-initial-interval", "11h", *arguments, environment=environment, name=name)
     equal((result.status, result.stream["protocol"]["requests"]), (0, pages), "exit status and pages")
     equal(result.stream["connections"], 1, "connections")
     calls, size = (int(word) for word in simulator.read("allocations").split())
     return calls, size, len(result.record["throughput"])
 
 
-def pages_cost(plain, *arguments, server_arguments=()):
+def pages_cost(plain, *arguments, server_arguments=(), **options):
     def run():
         server = ("--events", "20000", "--event-size", "lean", "--config-id", "1", *server_arguments)
         with Simulator(BUILD, *server, plain=plain) as simulator:
-            allocations(simulator, FEW, *arguments)
+            allocations(simulator, FEW, *arguments, **options)
             for _ in range(TRIES_MAX):
-                few = allocations(simulator, FEW, *arguments)
-                many = allocations(simulator, MANY, *arguments)
+                few = allocations(simulator, FEW, *arguments, **options)
+                many = allocations(simulator, MANY, *arguments, **options)
                 # run.json gets a sample a second, so a run on a busy machine may hold one more.
                 samples = many[2] - few[2]
                 if 0 <= samples <= 1:
@@ -87,6 +87,10 @@ TESTS = [
     ("no heap per page over TLS 1.3", pages_cost(False)),
     ("no heap per page over TLS 1.2", pages_cost(False, server_arguments=("--tls-versions", "1.2"))),
     ("no heap per page over TLS by poll", pages_cost(False, "-io", "poll")),
+    ("no heap per page when a program decides", pages_cost(False, name="akamai-prof")),
+    ("no heap per page or event in full parsing", pages_cost(False, "-parse", "full")),
+    ("no heap per page or event when a program gets every event", pages_cost(False, "-parse", "full",
+                                                                            name="akamai-prof")),
     ("SSL_read and SSL_write use the heap for each record, and are counted", counter_counts),
     ("the handshake is bounded", handshake),
 ]

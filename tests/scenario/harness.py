@@ -123,11 +123,12 @@ def environment_of(simulator, extra=None):
     return base
 
 
-def collect(build, simulator, *arguments, sink=True, environment=None, timeout=120, defaults=True):
+def collect(build, simulator, *arguments, sink=True, environment=None, timeout=120, defaults=True,
+            name="akamai-direct-prof"):
     """Runs the collector against the simulator, its events into a file."""
     out = simulator.path(f"out-{time.monotonic_ns()}")
     output = out + ".ndjson"
-    command = command_of(build, simulator, out, output, sink, defaults)
+    command = command_of(build, simulator, out, output, sink, defaults, name)
     process = subprocess.run(command + list(arguments), capture_output=True, check=False, timeout=timeout,
                              env=environment_of(simulator, environment))
     return Result(process, out, output)
