@@ -6,7 +6,9 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dlfcn.h>
+#include <linux/tls.h>
 #include <netdb.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <resolv.h>
@@ -21,6 +23,7 @@
 #include "ring/ring.h"
 
 #define PATIENCE_NS (60 * NS_PER_SECOND) /* a bound against hanging */
+#define SOL_TLS_ 282			 /* newer than some headers */
 
 BOTH(no_programs_are_started)
 {
@@ -140,6 +143,51 @@ BOTH(sockets_are_tcp_and_udp)
 		}
 	DENIED(accept(scene->listeners[0], NULL, NULL), EPERM);
 	DENIED(setsockopt(scene->listeners[0], SOL_SOCKET, SO_REUSEPORT, fds, sizeof *fds), EPERM);
+}
+
+/* Everything that <linux/tls.h> and TCP know to set on this socket; `wanted` are those that may be. */
+static void check_kernel_tls(int fd, int wanted)
+{
+	static const struct {
+		int level, option, wanted;
+	} options[] = {
+		{ SOL_TLS_, TLS_TX, 0 },
+		{ SOL_TLS_, TLS_RX, 1 },
+		{ SOL_TLS_, 3 /* TLS_TX_ZEROCOPY_RO */, 0 },
+		{ SOL_TLS_, 4 /* TLS_RX_EXPECT_NO_PAD */, 1 },
+		{ SOL_TLS_, 5, 0 },
+		{ IPPROTO_TCP, TCP_ULP, 1 },
+		{ IPPROTO_TCP, TCP_CONGESTION, 0 },
+		{ IPPROTO_TCP, TCP_REPAIR, 0 },
+		{ IPPROTO_TCP, TCP_FASTOPEN_CONNECT, 0 },
+	};
+	for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+		errno = 0;
+		long done = setsockopt(fd, options[i].level, options[i].option, "tls", 3);
+		/* What is allowed fails, too, on a socket without a peer; but it is the kernel that says so.
+		 */
+		if (done >= 0 || (errno == EPERM) == (wanted && options[i].wanted))
+			FAIL("level %d, option %d: %ld, %s", options[i].level, options[i].option, done,
+			     strerrorname_np(errno));
+	}
+}
+
+BOTH(keys_for_the_kernel_are_refused)
+{
+	enter(scene);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	check_kernel_tls(fd, 0);
+	close(fd);
+}
+
+BOTH(keys_for_the_kernel_are_possible)
+{
+	struct confine_options options = options_of(scene);
+	options.kernel_tls = 1;
+	enter_with(&options);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	check_kernel_tls(fd, 1);
+	close(fd);
 }
 
 BOTH(connects_to_the_port_only)
@@ -368,6 +416,7 @@ BOTH(names_are_asked_of_dns)
 }
 
 TEST_MAIN(TB(no_programs_are_started), TB(other_calls_are_refused), TB(writable_memory_is_not_executable),
-	  TB(libraries_of_the_resolver_load), TB(sockets_are_tcp_and_udp), TB(connects_to_the_port_only),
-	  TB(an_open_io_uring_works), TB(the_poll_engine_works), TB(threads_work), TB(small_things_work),
-	  TB(localhost_is_known), TB(names_are_asked_of_dns))
+	  TB(libraries_of_the_resolver_load), TB(sockets_are_tcp_and_udp),
+	  TB(keys_for_the_kernel_are_refused), TB(keys_for_the_kernel_are_possible),
+	  TB(connects_to_the_port_only), TB(an_open_io_uring_works), TB(the_poll_engine_works),
+	  TB(threads_work), TB(small_things_work), TB(localhost_is_known), TB(names_are_asked_of_dns))
