@@ -123,6 +123,16 @@ func (r *reader) emit(line []byte) error {
 	return r.output.WriteByte('\n')
 }
 
+func (r *reader) emitText(line string) error {
+	if r.output == nil {
+		return nil
+	}
+	if _, err := r.output.WriteString(line); err != nil {
+		return err
+	}
+	return r.output.WriteByte('\n')
+}
+
 // Counts line ends only. The last of them is the context's.
 func (r *reader) countLines(body io.Reader) (int, pageContext, error) {
 	var context pageContext
@@ -161,7 +171,7 @@ func (r *reader) keepLines(body io.Reader) (int, pageContext, error) {
 	last := ""
 	for scanner.Scan() {
 		if last != "" {
-			if err := r.emit([]byte(last)); err != nil {
+			if err := r.emitText(last); err != nil {
 				return 0, context, err
 			}
 			events++
@@ -297,7 +307,7 @@ func main() {
 	pages := flag.Int("pages", 1, "pages of each stream")
 	from := flag.Int64("from", 0, "start here, epoch seconds")
 	level := flag.String("level", "last", "lines, last or full")
-	print := flag.Bool("print", false, "write the events to stdout, the figures to stderr")
+	printing := flag.Bool("print", false, "write the events to stdout, the figures to stderr")
 	flag.Parse()
 
 	base, err := url.Parse(*address)
@@ -308,7 +318,7 @@ func main() {
 	fail(err)
 	r := &reader{client: client, credentials: who, base: base, limit: *limit, level: *level}
 	figures := os.Stdout
-	if *print {
+	if *printing {
 		r.output = bufio.NewWriter(os.Stdout)
 		figures = os.Stderr
 	}

@@ -21,6 +21,7 @@ from flow import authorization, read_edgerc  # noqa: E402 (found by the line abo
 BACKLOG_SECONDS = 3600
 START_SECONDS_MAX = 300  # a pool of 60,000 events is compressed before the server is ready
 LOG_SECONDS_MAX = 5
+SETTLE_SECONDS = 0.5
 
 
 def core_sets():
@@ -118,6 +119,13 @@ class Feed:
             if entry["status"] != 200 or not entry["signature"] or not entry["complete"]:
                 raise RuntimeError(f"the server was not content with a request: {json.dumps(entry)}")
         return {name: sum(entry[name] for entry in entries) for name in ("events", "bytes")}
+
+    def settle(self):
+        """After a client that failed: waits until what it began is logged, which is not for the next one to find."""
+        size = -1
+        while size != self.log_position():
+            size = self.log_position()
+            time.sleep(SETTLE_SECONDS)
 
     def signed(self, target):
         return authorization(self.credentials, self.address, target)

@@ -46,6 +46,7 @@ def run_once(client, workshop, job, cores, printing=False):
     position, server_cpu = job.feed.log_position(), job.feed.cpu_seconds()
     used = measure.run(commands, workshop.folder, cores, workshop.environment, RUN_SECONDS_MAX)
     if used.failure:
+        job.feed.settle()
         raise Broken(used.failure)
     used.server_cpu_seconds = job.feed.cpu_seconds() - server_cpu
     sent = job.feed.sent_since(position, job.requests)
@@ -155,8 +156,7 @@ def figures_of(used, feed, server_cores, limit_figures):
         "events_per_second": used.events / used.wall_seconds,
         "cpu_seconds_per_million": per_million,
         "share_of_in_memory_limit": limit_figures["cpu_seconds_per_million"] / per_million,
-        "memory_bytes": used.memory_bytes,
-        "rss_bytes_sum": used.rss_bytes_sum,
+        "rss_bytes": used.rss_bytes,
         "client_busy": used.cpu_seconds / used.wall_seconds,
         # A connection is served by one thread.
         "server_busy": used.server_cpu_seconds / used.wall_seconds / min(feed.streams, len(server_cores)),
@@ -262,7 +262,7 @@ def arguments():
     parser.add_argument("--out")
     options = parser.parse_args()
     options.rounds = options.rounds or (1 if options.quick else 5)
-    options.seconds = options.seconds or (0.7 if options.quick else 3.0)
+    options.seconds = options.seconds or (0.7 if options.quick else 2.0)
     options.sizes = (options.sizes or "full,lean").split(",")
     options.streams = [int(word) for word in (options.streams or ("1,4" if options.quick else "1,2,4,16")).split(",")]
     options.out = options.out or os.path.join(options.build, "peers")

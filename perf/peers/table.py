@@ -14,6 +14,8 @@ def counted(streams):
 def heap_text(row):
     if row["allocated_bytes_per_event"] is None:
         return "-"
+    if row["allocated_bytes_per_event"] == 0:
+        return "0"
     return f"{row['allocated_bytes_per_event']:,.{2 if row['allocated_bytes_per_event'] < 10 else 0}f}"
 
 
@@ -22,7 +24,7 @@ def cells_of(row, ours):
     times = row["cpu_seconds_per_million"] / ours["cpu_seconds_per_million"] if ours and decoded else None
     return [row["client"], f"{row['events_per_second']:,.0f}", f"{row['cpu_seconds_per_million']:.2f}",
             f"{times:.1f}" if times else "-", f"{row['share_of_in_memory_limit']:.3f}" if decoded else "-",
-            f"{row['memory_bytes'] / 1e6:.1f}", heap_text(row), f"{row['client_busy']:.0%}",
+            f"{row['rss_bytes'] / 1e6:.1f}", heap_text(row), f"{row['client_busy']:.0%}",
             f"{row['server_busy']:.0%}" + ("*" if row["server_is_limit"] else "")]
 
 
@@ -61,7 +63,7 @@ def note_list(results):
         "processes share one core, the server has others; start and end of the processes are part of it.",
         "CPU-s/M: user and system time of the client's process tree for a million events. x: so many times "
         f"{OURS}'s. Of limit: what decoding, CRC and line scan take in memory, over that.",
-        "RSS: the process tree's at its largest, pages that its processes share counted once. Heap: bytes allocated an "
+        "RSS: the process tree's at its largest, each program's file pages counted once. Heap: bytes allocated an "
         "event (Go: MemStats.TotalAlloc; ours: counted malloc calls; -: not counted). Client core, server: how busy.",
         "curl is told all addresses beforehand, signed, since it cannot follow offsets; the others read each page's "
         "last line first. Rows without \"of limit\" decompress nothing.",
