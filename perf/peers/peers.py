@@ -16,10 +16,13 @@ import json
 import math
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import types
+import xml.etree.ElementTree
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import chart  # noqa: E402 (found by the line above)
@@ -127,10 +130,31 @@ def report_line(_, client, state, text):
 
 def check_only(clients, workshop, cores):
     tap = Tap(len(clients))
-    clients = clients + liars()
-    print(f"1..{len(clients)}", flush=True)
-    check_all(clients, workshop, cores, tap.report)
-    return 1 if tap.failed else 0
+    everybody = clients + liars()
+    print(f"1..{len(everybody) + 1}", flush=True)
+    check_all(everybody, workshop, cores, tap.report)
+    whole = drawn_whole(clients, cores)
+    print(f"{'ok' if whole else 'not ok'} {len(everybody) + 1} - table and chart hold every client", flush=True)
+    return 1 if tap.failed or not whole else 0
+
+
+def drawn_whole(clients, cores):
+    """Whether made-up figures come out: the tables with every name, the chart as XML with every bar that it has to
+    show inside its width."""
+    feed = types.SimpleNamespace(streams=1)
+    used = types.SimpleNamespace(cpu_seconds=2.0, wall_seconds=4.0, events=10**6, server_cpu_seconds=1.0,
+                                 rss_bytes=10**6)
+    figures = figures_of(used, feed, cores[1], {"cpu_seconds_per_million": 1.5})
+    rows = [summary_of(client, 1, [figures, figures], None) for client in clients]
+    group = {"event_size": "lean", "streams": 1, "limit": LIMIT_ONE, "bytes_per_event": 950, "gzip_ratio": 7,
+             "in_memory_cpu_seconds_per_million": 1.5, "failed": {}, "rows": rows}
+    results = {"machine": machine(cores), "rounds": 2, "seconds": 1, "absent": {}, "groups": [group]}
+    text, marked = table.text(results, group), table.markdown(results).replace("\\|", "|")
+    root = xml.etree.ElementTree.fromstring(chart.draw(results))
+    bars = [float(bar.get("x")) + float(bar.get("width")) for bar in root.iter("{http://www.w3.org/2000/svg}rect")
+            if bar.get("x")]
+    return (all(client.name in text and client.name in marked for client in clients)
+            and len(bars) == len(chart.shown(group)) > 0 and max(bars) < chart.WIDTH)
 
 
 def in_memory(workshop, page, seconds, cores):
@@ -298,6 +322,7 @@ def bench(options, clients, workshop, cores):
 
 def main():
     options = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what runs is ended on the way out
     cores = core_sets()
     os.sched_setaffinity(0, cores[1])  # what this script does itself is not the client's
     clients = [client for client in everyone() if not options.only or options.only in client.name]
