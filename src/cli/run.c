@@ -461,6 +461,13 @@ static int run_keep_states(struct run *run)
 	for (size_t i = 0; run->settings->state && i < fleet_stream_count(run->fleet); i++) {
 		struct flow_stream_report report;
 		fleet_report(run->fleet, i, &report);
+		if (report.state_error) {
+			fprintf(stderr,
+				"%s: the state of configId %s cannot be kept: %s; the next run begins where "
+				"this one did\n",
+				run->settings->runner, report.config_id, report.state_error);
+			code = -1;
+		}
 		if (!report.state)
 			continue;
 		if (run->link && !run->orphaned) {

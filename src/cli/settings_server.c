@@ -2,6 +2,7 @@
  *
  * Which servers a run talks to.
  */
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,26 @@
 #include <strings.h>
 
 #include "cli/settings_private.h"
+
+/* As programs may write them in URLs, see src/program/library_url.c. */
+static int is_host_name(const char *host)
+{
+	static const char letters[] = "-._0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	return host[strspn(host, letters)] == 0;
+}
+
+/* Perhaps with the interface of a link-local address (RFC 4007 section 11). */
+static int is_ipv6(const char *host)
+{
+	char text[INET6_ADDRSTRLEN];
+	struct in6_addr address;
+	size_t bytes = strcspn(host, "%");
+	if (bytes >= sizeof text)
+		return 0;
+	memcpy(text, host, bytes);
+	text[bytes] = 0;
+	return inet_pton(AF_INET6, text, &address) == 1;
+}
 
 /* "host", "host:port", "[v6]:port" */
 static int authority_parse(const char *authority, size_t bytes, const char *origin,
@@ -32,6 +53,12 @@ static int authority_parse(const char *authority, size_t bytes, const char *orig
 		return settings_error(error, "%s names no host: \"%s\"", origin, authority);
 	memcpy(server->host, host, host_bytes);
 	server->host[host_bytes] = 0;
+	if (!(*authority == '[' ? is_ipv6(server->host) : is_host_name(server->host)))
+		return settings_error(
+			error,
+			"%s: \"%s\" is no name and no address of a host (names are written out: no "
+			"'*', and xn-- for letters beyond a to z)",
+			origin, server->host);
 	snprintf(server->port, sizeof server->port, "%s", server->secure ? "443" : "80");
 	if (port < end) {
 		char *port_end;

@@ -58,11 +58,14 @@ int state_read(const char *folder, const char *stream_name, char **ret_text,
 		code = errno;
 	else if (bytes > PROGRAM_STATE_BYTES_MAX)
 		code = EFBIG;
+	else if (text && memchr(text, 0, bytes))
+		code = EBADMSG; /* such as zeros where a disk lost its last writes */
 	if (file)
 		fclose(file);
 	if (code) {
 		free(text);
-		snprintf(error, STATE_ERROR_BYTES_MAX, "cannot read the state in %.1000s: %s", path,
+		snprintf(error, STATE_ERROR_BYTES_MAX,
+			 "cannot read the state in %.1000s: %s; to begin anew, remove it", path,
 			 strerror(code));
 		return -1;
 	}

@@ -79,6 +79,8 @@ struct driver {
 	const char *error_text; /* of the last failure; "" when the last page was good */
 	enum fault last_fault;
 	const char *detail; /* of headers() */
+	/* Why state() gave NULL for what there is; NULL: nothing is wrong. As long lent. */
+	const char *state_error;
 	char *notice;	    /* something a person should know; "": none; whoever has told it clears it */
 };
 

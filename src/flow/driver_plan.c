@@ -220,7 +220,10 @@ static int state_read(struct driver_plan *self, char error[static FLOW_TEXT_BYTE
 		return 0;
 	if (control_decode(settings->decoder, span_of_text(settings->state), &fields, NULL) != CONTROL_YES ||
 	    fields.fields[0].type != EVENT_OBJECT) {
-		snprintf(error, FLOW_TEXT_BYTES_MAX, "the state of configId %s is no JSON object",
+		snprintf(error, FLOW_TEXT_BYTES_MAX,
+			 "the state of configId %s is no JSON object; to begin anew, remove its file from "
+			 "the -state "
+			 "folder",
 			 settings->config_id);
 		return -1;
 	}

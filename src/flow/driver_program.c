@@ -188,7 +188,10 @@ static const char *program_driver_state(struct driver *driver, const char *curso
 {
 	/* What the program remembers belongs to its last commit: where that is ahead of what is written, the
 	 * state of the run before is the one to begin with. */
-	return cursor ? NULL : program_state(program_of(driver)->program);
+	struct driver_program *self = program_of(driver);
+	const char *state = cursor ? NULL : program_state(self->program);
+	driver->state_error = cursor || state ? NULL : program_error(self->program);
+	return state;
 }
 
 static void program_driver_finish(struct driver *driver)

@@ -96,7 +96,7 @@ static void report_copy(const struct flow_stream_report *from, struct fleet_stre
 	snprintf(to->error_text, sizeof to->error_text, "%s", from->error_text);
 	to->report.cursor = to->cursor;
 	to->report.error_text = to->error_text;
-	to->report.state = NULL;
+	to->report.state = to->report.state_error = NULL;
 }
 
 /* By the worker's own thread, or before it was started. */

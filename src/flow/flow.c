@@ -262,9 +262,11 @@ void flow_report(const struct flow *flow, size_t stream_index, struct flow_strea
 	ret_report->malformed = stream->malformed;
 	const struct stream_mark *safe = stream_safe_mark(stream);
 	ret_report->cursor = safe ? safe->offset : driver->cursor(stream->driver);
-	ret_report->state = NULL;
+	ret_report->state = ret_report->state_error = NULL;
 	if (stream->state == STREAM_ENDED && !stream->settles_late)
 		ret_report->state = driver->state(stream->driver, safe ? safe->offset : NULL);
+	if (stream->state == STREAM_ENDED && !ret_report->state)
+		ret_report->state_error = stream->driver->state_error;
 	ret_report->events_uncommitted =
 		safe ? ret_report->events - safe->events : page_uncommitted_events(stream->page);
 	ret_report->tls_version = ret_report->tls_cipher = ret_report->tls_mode = "";

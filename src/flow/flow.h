@@ -117,6 +117,7 @@ struct flow_stream_report {
 	/* What a next run of this stream is to begin with, as JSON; NULL while it runs, when there is
 	 * nothing, or when it is ahead of what is with the kernel. Lent until the next report. */
 	const char *state;
+	const char *state_error; /* why there is none, when there should be one; else NULL. As long lent */
 	int interpreted; /* a program decides, not the plan */
 	struct plan_counters plan;
 	uint64_t events;      /* handed on, made ones included */

@@ -40,6 +40,7 @@ void program_budget_give(struct program *program, int64_t instructions)
 	program->instructions_left = program->instructions_given = instructions;
 	program->instructions_charged = 0;
 	program->cpu_started_ns = 0;
+	program->logged_bytes = 0;
 	if (program->hurried && !program->exhausted) {
 		program->hurried = 0;
 		watch(program->state, HOOK_INSTRUCTIONS);

@@ -187,6 +187,8 @@ static void set_target(lua_State *lua, struct program *program)
 	if (wrong)
 		luaL_error(lua, "the URL \"%s\" %s", text, wrong);
 	unsigned port = program_url_port(&url);
+	if (port == 0 && program_url_port(&(struct program_url){ .scheme = url.scheme }) > 0)
+		luaL_error(lua, "the URL \"%s\" has a port that is not from 1 to 65535", text);
 	if (port == 0 || url.host.bytes == 0 || url.host.bytes >= sizeof host)
 		luaL_error(lua, "the URL \"%s\" must begin with https:// or http:// and a host", text);
 	if (url.user.base)
@@ -199,8 +201,9 @@ static void set_target(lua_State *lua, struct program *program)
 	program->wish.server = program->settings.server_find(program->settings.owner,
 							     url.scheme.bytes == strlen("https"), host, port);
 	if (program->wish.server < 0)
-		luaL_error(lua, "this program may not talk to %s://%s:%d; -allow-host would allow it",
-			   url.scheme.bytes == strlen("https") ? "https" : "http", host, (int)port);
+		luaL_error(lua, "this program may not talk to %s://%s%s%s:%d; -allow-host would allow it",
+			   url.scheme.bytes == strlen("https") ? "https" : "http",
+			   url.host_is_ipv6 ? "[" : "", host, url.host_is_ipv6 ? "]" : "", (int)port);
 	used = 0;
 	if (url.path.bytes == 0)
 		program->target[used++] = '/';

@@ -13,7 +13,17 @@ enum {
 	RESUME_INSTRUCTIONS = 200,
 	/* Lua 5.4.4 begins to count the C stack anew in each coroutine that is closed. */
 	CLOSE_DEPTH_MAX = 4,
+	/* Whoever catches an error where execute() may wait looks at all calls below, so catching n of them
+	   in n calls takes n * n: ten times as deep, and an exhausted program would take minutes to end. */
+	CATCH_DEPTH_MAX = 4000,
 };
+
+static void check_depth(lua_State *lua, const char *what)
+{
+	lua_Debug record;
+	if (lua_getstack(lua, CATCH_DEPTH_MAX, &record))
+		luaL_error(lua, "%s inside more than %d calls", what, CATCH_DEPTH_MAX);
+}
 
 static int finish_pcall(lua_State *lua, int status, lua_KContext results_from)
 {
@@ -28,6 +38,7 @@ static int finish_pcall(lua_State *lua, int status, lua_KContext results_from)
 int program_pcall(lua_State *lua)
 {
 	luaL_checkany(lua, 1);
+	check_depth(lua, "pcall");
 	lua_pushboolean(lua, 1);
 	lua_insert(lua, 1);
 	int status = lua_pcallk(lua, lua_gettop(lua) - 2, LUA_MULTRET, 0, 0, finish_pcall);
@@ -51,6 +62,7 @@ int program_xpcall(lua_State *lua)
 {
 	int arguments = lua_gettop(lua) - 2;
 	luaL_checktype(lua, 2, LUA_TFUNCTION);
+	check_depth(lua, "xpcall");
 	lua_pushvalue(lua, 2);
 	lua_pushcclosure(lua, handle, 1);
 	lua_replace(lua, 2);

@@ -15,6 +15,12 @@
 
 /* Seconds that fit a time_t of 32 bits; longer waits are a program's mistake. */
 #define SLEEP_SECONDS_MAX 2e9
+/* What stands before each line of a log. */
+#define LOG_LINE_BYTES ((size_t)32)
+/* Of what is counted, three years in seconds: all streams' sums still fit 64 bits of nanoseconds. */
+#define COUNT_MAX 1e8
+/* Of a clock: what plan_counters have nanoseconds for, and any date of this century. */
+#define SKEW_SECONDS_MAX 9e9
 
 static lua_Number seconds_of(int64_t ns)
 {
@@ -68,6 +74,12 @@ static void write_log(lua_State *lua, enum program_log_level level, const char *
 	if (!program->settings.log)
 		return;
 	program_clean_text(program, span_of(text, bytes), program->log_text, sizeof program->log_text);
+	program->logged_bytes += LOG_LINE_BYTES + strlen(program->log_text);
+	if (program->logged_bytes > PROGRAM_LOG_BYTES_MAX)
+		program_exhaust(lua,
+				program->calling
+					? "the program is stopped: it logged more than 1 MB for one event"
+					: "the program is stopped: it logged more than 1 MB without waiting");
 	program->settings.log(program->settings.owner, level, program->log_text);
 }
 
@@ -102,6 +114,13 @@ int program_print(lua_State *lua)
 	return 0;
 }
 
+/* What is subtracted was added before. */
+static lua_Number sum(lua_Number count, lua_Number more)
+{
+	count += more;
+	return count < 0 ? 0 : count > COUNT_MAX ? COUNT_MAX : count;
+}
+
 static int ctx_count(lua_State *lua)
 {
 	struct program_counters *counters = &program_of(lua)->counters;
@@ -125,13 +144,13 @@ static int ctx_count(lua_State *lua)
 	luaL_argcheck(lua, isfinite(value) && fabs(value) < 1e15, 2, "a number below 10^15");
 	if (name < sizeof counts / sizeof *counts) {
 		luaL_argcheck(lua, value >= 0, 2, "how much to add, from 0 on");
-		*counts[name] += (uint64_t)value;
+		*counts[name] = (uint64_t)sum((lua_Number)*counts[name], value);
 	} else if (strcmp(names[name], "gap_seconds") == 0) {
-		counters->gap_seconds += (int64_t)value;
+		counters->gap_seconds = (int64_t)sum((lua_Number)counters->gap_seconds, value);
 	} else if (strcmp(names[name], "backoff_seconds") == 0) {
-		counters->backoff_seconds += value;
+		counters->backoff_seconds = sum(counters->backoff_seconds, value);
 	} else {
-		counters->clock_skew_seconds = value;
+		counters->clock_skew_seconds = fmax(-SKEW_SECONDS_MAX, fmin(value, SKEW_SECONDS_MAX));
 	}
 	return 0;
 }
@@ -238,7 +257,8 @@ static void push_state(lua_State *lua, const struct program_settings *settings)
 	if (!settings->decode ||
 	    settings->decode(settings->owner, span_of_text(settings->state), &fields) < 0 ||
 	    fields.fields[0].type != EVENT_OBJECT)
-		luaL_error(lua, "the state that was kept is not a JSON object");
+		luaL_error(lua, "the state that was kept is not a JSON object; to begin anew, "
+				"remove its file from the -state folder");
 	program_push_fields(lua, &fields);
 }
 

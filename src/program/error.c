@@ -135,6 +135,8 @@ static struct span error_text(struct program *program, lua_State *lua)
 void program_fail(struct program *program, lua_State *lua)
 {
 	int line = program_line(lua), used = 0;
+	if (line == 0 && program->blamed)
+		line = program_line(program->blamed);
 	struct span text =
 		program->exhausted ? span_of_text(program->exhausted_text) : error_text(program, lua);
 	int unplaced = !program->exhausted && program->unplaced;

@@ -64,6 +64,7 @@ struct program {
 	int failed;  /* until execute() begins anew */
 	int committed;
 	int unplaced;	     /* the program raised an error that is to name no line */
+	lua_State *blamed;   /* whose line is named when what failed has none; NULL: nobody's */
 	int coroutine_depth; /* coroutines of the program's own that are being resumed or closed */
 	int close_depth;
 
@@ -81,6 +82,7 @@ struct program {
 	char *made; /* PROGRAM_MADE_BYTES_MAX */
 	size_t made_from, made_to;
 	uint64_t made_events;
+	size_t logged_bytes; /* since the last budget was given */
 	size_t header_count;
 	size_t header_bytes;
 	struct program_header headers[PROGRAM_HEADERS_MAX];

@@ -322,7 +322,10 @@ static int call_back(struct program *program, struct program_time now, lua_CFunc
 		return -1;
 	CHECK_EQ(program->waiting && program->wish.kind == PROGRAM_REQUEST, 1);
 	program->now = now;
-	if (call_events(program, program->limits.event_instructions, function) == 0)
+	program->blamed = program->main; /* for headers that cannot be sent: it asked */
+	int called = call_events(program, program->limits.event_instructions, function);
+	program->blamed = NULL;
+	if (called == 0)
 		return 0;
 	program->failed = 1;
 	return -1;

@@ -30,6 +30,7 @@
 							*/
 #define PROGRAM_MADE_BYTES_MAX ((size_t)4194304)       /* emitted between two waits, or two events */
 #define PROGRAM_LINE_BYTES_MAX ((size_t)1048576)       /* one emitted event */
+#define PROGRAM_LOG_BYTES_MAX ((size_t)1048576)	       /* logged between two waits, or two events */
 #define PROGRAM_BODY_BYTES_MAX ((size_t)8388608)       /* of an answer that client:get() returns */
 #define PROGRAM_REQUEST_BODY_BYTES_MAX ((size_t)65536) /* queries, not uploads */
 #define PROGRAM_URL_BYTES_MAX ((size_t)16000)	 /* an offset of 4 KB fits escaped; servers take 16 KB */

@@ -7,6 +7,7 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 
 from harness import Failure, Simulator, collect, command_of, contains, environment_of, equal, lacks, main
@@ -57,6 +58,8 @@ says("duration not longer than the CPU window", ["-duration", "10s", "-cpu-profi
 says("too many samples", ["-hz", "5000"], 2, "-hz", "from 1 to 4999")
 says("heap budget out of range", ["-heap-budget", "0"], 2, "-heap-budget", "from 1 to 100")
 says("bad confinement", ["-confine", "on"], 2, "auto|off")
+for host in ("*", "*.example.org", "a b", "x\r\nX-Evil: 1", "[zz]", "h\u00e4user.example.org"):
+    says(f"{ascii(host)} is no host", ["-allow-host", host], 2, "-allow-host", "is no name and no address of a host")
 says("unknown user", ["-url", "https://x/siem/v1", "-user", "no-such-user"], 1, "no-such-user", environment=CREDENTIALS)
 says("bad choice", ["-io", "epoll"], 2, "auto|uring|poll")
 says("bad sink", ["-sink", "tape"], 2, "null, stdout or file:PATH")
@@ -250,6 +253,47 @@ def commands():
 
 
 TESTS.append(("help, version, doctor and commands", commands))
+
+
+def program_with_state(folder, source, kept):
+    """Runs a program that asks for nothing; returns what came of it, and of its state."""
+    program, state = os.path.join(folder, "mine.lua"), os.path.join(folder, "state", "1.json")
+    os.makedirs(os.path.dirname(state), exist_ok=True)
+    with open(program, "w", encoding="utf-8") as file:
+        file.write(source)
+    with open(state, "wb") as file:
+        file.write(kept)
+    status, _, stderr = run_direct("-prog", program, "-url", "http://127.0.0.1:9/", "-no-profile", "-quiet",
+                                   "-duration", "20s", "-out", os.path.join(folder, "out"), "-state",
+                                   os.path.join(folder, "state"), name="akamai-prof")
+    with open(state, "rb") as file:
+        return status, stderr, file.read()
+
+
+def a_state_that_cannot_be_kept_is_a_failure():
+    with tempfile.TemporaryDirectory(prefix="akamai-prof-state-") as folder:
+        for body, error in (("ctx.state = 7", "ctx.state must be a table, not number"),
+                            ("ctx.state.me = ctx.state", "does one contain itself?"),
+                            ("ctx.state.long = ('x'):rep(70000)", "at most 65536 are kept")):
+            status, stderr, state = program_with_state(folder, f"function execute(ctx) {body} end", b'{"n":1}\n')
+            equal(status, 1, "the exit status: " + stderr)
+            contains(stderr, "the state of configId 1 cannot be kept: mine.lua: ", "the error")
+            contains(stderr, error, "the error")
+            contains(stderr, "the next run begins where this one did", "the error")
+            equal(state, b'{"n":1}\n', "the state of the run before")
+
+
+def a_damaged_state_is_not_begun_with():
+    with tempfile.TemporaryDirectory(prefix="akamai-prof-state-") as folder:
+        for kept in (b"", b"{", b"[1]", b'{"n":1}\0\0\0\0', b"\xff" * 100, b"{" + b" " * 70000 + b"}"):
+            status, stderr, state = program_with_state(folder, "function execute(ctx) ctx.state.n = 2 end", kept)
+            equal(status, 1, "the exit status: " + stderr)
+            contains(stderr, "to begin anew, remove", "the error")
+            equal(state, kept, "the damaged state")
+
+
+TESTS.append(("a state that cannot be kept is a failure", a_state_that_cannot_be_kept_is_a_failure))
+TESTS.append(("a damaged state is not begun with", a_damaged_state_is_not_begun_with))
 
 if __name__ == "__main__":
     main(TESTS, sys.argv[2] if len(sys.argv) > 2 else None)

@@ -309,6 +309,37 @@ static void counters_add_up(void)
 	end();
 }
 
+static void counters_have_an_end(void)
+{
+	begin("function execute(ctx)\n"
+	      "  for i = 1, 10000 do ctx.count('gap_seconds', 9e14) ctx.count('truncations', 9e14) end\n"
+	      "  ctx.count('backoff_seconds', 9e14) ctx.count('clock_skew_seconds', -9e14)\n"
+	      "  ctx.count('recoveries', 3) ctx.count('gap_seconds', -9e14) ctx.count('gap_seconds', 5)\n"
+	      "end");
+	bench_resume(&bench, NULL);
+	const struct program_counters *counters = program_counters(bench.program);
+	EQ(counters->truncations, 100000000);
+	EQ(counters->recoveries, 3);
+	EQ(counters->gap_seconds, 5);
+	EQ(counters->backoff_seconds, 100000000);
+	EQ(counters->clock_skew_seconds, -9000000000);
+	end();
+}
+
+static void logs_have_an_end(void)
+{
+	fails("while true do pcall(print, ('x'):rep(2000)) end",
+	      "mine.lua:2: the program is stopped: it logged more than 1 MB without waiting");
+	begin("function execute(ctx, client)\n"
+	      "  for i = 1, 500 do print(('x'):rep(2000)) end\n"
+	      "  ctx.sleep(0)\n"
+	      "  for i = 1, 500 do print(('x'):rep(2000)) end\n"
+	      "end");
+	EQ(bench_resume(&bench, NULL), PROGRAM_WAIT);
+	EQ(bench_resume(&bench, NULL), PROGRAM_END);
+	bench_finish(&bench);
+}
+
 static int decode(void *owner, struct span text, struct event_fields *ret_fields)
 {
 	struct bench *of = owner;
@@ -375,10 +406,14 @@ static void a_state_that_cannot_be_kept_is_an_error(void)
 		end_with_state();
 	}
 	with_state("function execute() end", "[1]");
-	EQ_TEXT(bench.error, "mine.lua: the state that was kept is not a JSON object");
+	EQ_TEXT(bench.error,
+		"mine.lua: the state that was kept is not a JSON object; to begin anew, remove its file "
+		"from the -state folder");
 	end_with_state();
 	with_state("function execute() end", "{");
-	EQ_TEXT(bench.error, "mine.lua: the state that was kept is not a JSON object");
+	EQ_TEXT(bench.error,
+		"mine.lua: the state that was kept is not a JSON object; to begin anew, remove its file "
+		"from the -state folder");
 	end_with_state();
 }
 
@@ -527,7 +562,7 @@ TEST_MAIN(T(commits_are_told_once), T(events_are_lines_in_control_mode), T(event
 	  T(what_is_emitted_waits_for_the_owner), T(the_place_for_what_is_emitted_is_used_again),
 	  T(what_is_emitted_is_checked), T(sleeps_until), T(ctx_says_who_and_when),
 	  T(variables_are_those_of_the_environment), T(what_is_said_is_one_clean_line_without_secrets),
-	  T(long_texts_are_cut_between_characters), T(counters_add_up), T(the_state_is_kept_as_json),
-	  T(a_state_that_cannot_be_kept_is_an_error), T(a_program_that_failed_keeps_its_state_and_its_error),
-	  T(execute_says_how_it_ended), T(execute_can_begin_anew), T(an_observer_sees_which_states_run),
-	  T(pages_need_no_more_memory))
+	  T(long_texts_are_cut_between_characters), T(counters_add_up), T(counters_have_an_end),
+	  T(logs_have_an_end), T(the_state_is_kept_as_json), T(a_state_that_cannot_be_kept_is_an_error),
+	  T(a_program_that_failed_keeps_its_state_and_its_error), T(execute_says_how_it_ended),
+	  T(execute_can_begin_anew), T(an_observer_sees_which_states_run), T(pages_need_no_more_memory))

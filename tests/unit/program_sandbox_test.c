@@ -60,7 +60,20 @@ static void loops_cannot_catch_it(void)
 	      STOPPED },
 	    { "xpcall(function() while true do end end, function() while true do end end)", STOPPED },
 	    { "xpcall(error, function() while true do end end)", STOPPED },
-	    { "while true do pcall(xpcall, error, error) end", STOPPED });
+	    { "while true do pcall(xpcall, error, error) end", STOPPED },
+	    /* Each level catches what the next one raises, twice: there are as many levels as fit. */
+	    { "local function f() pcall(f) pcall(f) end f()", STOPPED },
+	    { "local function f() xpcall(f, tostring) xpcall(f, tostring) end f()", STOPPED });
+}
+
+static void errors_are_caught_at_a_limited_depth(void)
+{
+	RUN({ "local function f(n) if n > 0 then return (f(n - 1)) end return pcall(error, 'caught', 0) end "
+	      "assert(f(3900) == false) f(4100)",
+	      "pcall inside more than 4000 calls" },
+	    { "local function f(n) if n > 0 then return (f(n - 1)) end return xpcall(error, print, 'x') end "
+	      "assert(f(3900) == false) f(4100)",
+	      "xpcall inside more than 4000 calls" });
 }
 
 static void loops_cannot_hide_in_what_runs_at_the_end(void)
@@ -518,14 +531,14 @@ static void too_little_memory_for_a_state_is_an_error(void)
 	EQ(made, 1);
 }
 
-TEST_MAIN(T(loops_are_stopped), T(loops_cannot_catch_it), T(loops_cannot_hide_in_what_runs_at_the_end),
-	  T(loops_cannot_hide_in_metamethods_and_callbacks), T(loops_cannot_hide_in_coroutines),
-	  T(long_calls_of_c_functions_are_stopped), T(memory_has_a_ceiling),
-	  T(one_that_catches_the_ceiling_is_stopped_all_the_same), T(garbage_is_no_ceiling),
-	  T(recursion_ends), T(what_loops_on_the_stack_of_c_ends), T(names_must_exist),
-	  T(only_what_is_allowed_is_there), T(metatables_have_no_finalizers), T(waits_are_for_execute_itself),
-	  T(a_callback_cannot_resume_execute), T(waits_work_inside_pcall_and_metamethods),
-	  T(coroutines_of_a_program_work), T(what_was_stopped_stays_so_when_execute_begins_anew),
-	  T(cpu_time_is_limited_too), T(budgets_are_for_each_wait), T(the_main_chunk_has_budgets),
-	  T(errors_are_one_sentence_with_a_line), T(errors_where_there_is_no_memory_for_them),
-	  T(too_little_memory_for_a_state_is_an_error))
+TEST_MAIN(T(loops_are_stopped), T(loops_cannot_catch_it), T(errors_are_caught_at_a_limited_depth),
+	  T(loops_cannot_hide_in_what_runs_at_the_end), T(loops_cannot_hide_in_metamethods_and_callbacks),
+	  T(loops_cannot_hide_in_coroutines), T(long_calls_of_c_functions_are_stopped),
+	  T(memory_has_a_ceiling), T(one_that_catches_the_ceiling_is_stopped_all_the_same),
+	  T(garbage_is_no_ceiling), T(recursion_ends), T(what_loops_on_the_stack_of_c_ends),
+	  T(names_must_exist), T(only_what_is_allowed_is_there), T(metatables_have_no_finalizers),
+	  T(waits_are_for_execute_itself), T(a_callback_cannot_resume_execute),
+	  T(waits_work_inside_pcall_and_metamethods), T(coroutines_of_a_program_work),
+	  T(what_was_stopped_stays_so_when_execute_begins_anew), T(cpu_time_is_limited_too),
+	  T(budgets_are_for_each_wait), T(the_main_chunk_has_budgets), T(errors_are_one_sentence_with_a_line),
+	  T(errors_where_there_is_no_memory_for_them), T(too_little_memory_for_a_state_is_an_error))

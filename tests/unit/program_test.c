@@ -246,24 +246,25 @@ static void headers_are_checked(void)
 	static const struct {
 		const char *headers, *error;
 	} cases[] = {
-		{ "{ ['X\\r\\nY'] = 'a' }", "mine.lua: 'X  Y' is no name of a header" },
-		{ "{ [''] = 'a' }", "mine.lua: '' is no name of a header" },
-		{ "{ X = 'a\\r\\nHost: evil' }", "mine.lua: the header 'X' has a line end, another control "
+		{ "{ ['X\\r\\nY'] = 'a' }", "mine.lua:2: 'X  Y' is no name of a header" },
+		{ "{ [''] = 'a' }", "mine.lua:2: '' is no name of a header" },
+		{ "{ X = 'a\\r\\nHost: evil' }", "mine.lua:2: the header 'X' has a line end, another control "
 						 "character or a blank at its end" },
-		{ "{ X = 'a ' }", "mine.lua: the header 'X' has a line end, another control character or a "
+		{ "{ X = 'a ' }", "mine.lua:2: the header 'X' has a line end, another control character or a "
 				  "blank at its end" },
-		{ "{ X = 'a\\0' }", "mine.lua: the header 'X' has a line end, another control character or a "
-				    "blank at its end" },
-		{ "{ Host = 'evil' }", "mine.lua: the header 'Host' is not a program's to set" },
+		{ "{ X = 'a\\0' }",
+		  "mine.lua:2: the header 'X' has a line end, another control character or a "
+		  "blank at its end" },
+		{ "{ Host = 'evil' }", "mine.lua:2: the header 'Host' is not a program's to set" },
 		{ "{ ['CONTENT-length'] = 5 }",
-		  "mine.lua: the header 'CONTENT-length' is not a program's to set" },
+		  "mine.lua:2: the header 'CONTENT-length' is not a program's to set" },
 		{ "{ ['transfer-encoding'] = 'x' }",
-		  "mine.lua: the header 'transfer-encoding' is not a program's to set" },
-		{ "{ 'value' }", "mine.lua: headers are named by texts, not by a number" },
-		{ "{ X = {} }", "mine.lua: the header 'X' must be a text, not a table" },
-		{ "{ X = ('x'):rep(20000) }", "mine.lua: headers have more than 16384 bytes together" },
+		  "mine.lua:2: the header 'transfer-encoding' is not a program's to set" },
+		{ "{ 'value' }", "mine.lua:2: headers are named by texts, not by a number" },
+		{ "{ X = {} }", "mine.lua:2: the header 'X' must be a text, not a table" },
+		{ "{ X = ('x'):rep(20000) }", "mine.lua:2: headers have more than 16384 bytes together" },
 		{ "function() return 7 end",
-		  "mine.lua: the headers function must return a table, not number" },
+		  "mine.lua:2: the headers function must return a table, not number" },
 		{ "function() error('no key') end", "mine.lua:2: no key" },
 		{ "function() ctx.sleep(1) end",
 		  "mine.lua:2: ctx.sleep can only be called from execute itself" },
@@ -310,7 +311,7 @@ static void at_most_32_headers(void)
 	EQ(count, 32);
 	answer_page();
 	EQ(program_headers(bench.program, bench.now, headers, &count), -1);
-	EQ_TEXT(program_error(bench.program), "mine.lua: more than 32 headers");
+	EQ_TEXT(program_error(bench.program), "mine.lua:6: more than 32 headers");
 	bench_finish(&bench);
 }
 
