@@ -33,6 +33,10 @@ void answer_header_seen(void *owner, struct span name, struct span value)
 /* The first thing that went wrong, from the wire upwards. */
 static enum fault answer_fault(struct stream *stream)
 {
+	/* A bad record says more than the body that it cut. A bare end is judged by what it cut. */
+	if (!stream->body_over && stream->transport_fault != FAULT_NONE &&
+	    stream->transport_fault != FAULT_TLS_TRUNCATED)
+		return stream->transport_fault;
 	if (stream->response.status && http_fault(&stream->response) != FAULT_NONE)
 		return http_fault(&stream->response);
 	if (http_fault(&stream->response) != FAULT_NONE && stream->transport_fault == FAULT_NONE)
