@@ -55,11 +55,14 @@ void tls_info_callback(const SSL *ssl, int type, int value)
 }
 
 /* What people meet in practice, in words. The rest keeps BoringSSL's name. */
-static const char *reason_sentence(int reason)
+static const char *reason_sentence(int reason, enum fault fault)
 {
 	switch (reason) {
-	case SSL_R_UNSUPPORTED_PROTOCOL:
 	case SSL_R_WRONG_VERSION_NUMBER:
+		if (fault != FAULT_TLS_HANDSHAKE)
+			return "a record carries the wrong protocol version";
+		[[fallthrough]];
+	case SSL_R_UNSUPPORTED_PROTOCOL:
 		return "the server offers neither TLS 1.2 nor TLS 1.3 (as far as they are allowed here)";
 	case SSL_R_NO_SHARED_CIPHER:
 	case SSL_R_WRONG_CIPHER_RETURNED:
@@ -110,7 +113,7 @@ enum step tls_fail_ssl(struct tls *tls, enum fault fault)
 		tls->state = TLS_STATE_BROKEN;
 		return STEP_BROKEN;
 	}
-	const char *sentence = reason_sentence(reason);
+	const char *sentence = reason_sentence(reason, fault);
 	fault = reason_fault(reason, fault);
 	const char *what = fault == FAULT_TLS_HANDSHAKE ? "the TLS handshake failed: " : "";
 	if (sentence)
