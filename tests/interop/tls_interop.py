@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
-"""The tls room against real servers, as TAP: nginx, and a server of ours on OpenSSL that misbehaves on request.
+"""The tls room against real servers, as TAP: nginx, GnuTLS, OpenSSL's s_server, and a server of ours on OpenSSL that
+misbehaves on request.
 
-usage: tls_interop.py TLS_CLIENT TLS_PEER
+usage: tls_interop.py TLS_CLIENT TLS_PEER LOOPBACK_BIND
 Everything happens on 127.0.0.1 and in a folder that is removed at the end.
 """
 import hashlib
@@ -16,7 +17,7 @@ import tempfile
 import threading
 import time
 
-CLIENT, PEER = sys.argv[1:3]
+CLIENT, PEER, LOOPBACK_BIND = sys.argv[1:4]
 MODES = ("inplace", "ssl")
 SUITES_13 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
 SUITES_12 = tuple(f"ECDHE-{key}-{cipher}" for key in ("RSA", "ECDSA")
@@ -175,6 +176,41 @@ class Nginx:
         self.process.wait(timeout=30)
 
 
+class Program:
+    """A server program in the foreground, whose words are kept."""
+
+    def __init__(self, folder, port, command, environment=None):
+        self.log = f"{folder}/log-{port}"
+        with open(self.log, "wb") as log:
+            self.process = subprocess.Popen(command, cwd=f"{folder}/www", stdin=subprocess.PIPE, stdout=log, stderr=log,
+                                            env={**os.environ, **(environment or {})})
+        for _ in range(200):
+            if self.process.poll() is not None:
+                break
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return
+            except OSError:
+                time.sleep(0.05)
+        self.stop()
+        raise RuntimeError(f"{command} does not start: {self.words()}")
+
+    def words(self):
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait(timeout=30)
+        self.process.stdin.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
 class Scripted:
     """A TCP server that answers each connection with the same bytes, whatever it is sent."""
 
@@ -209,9 +245,6 @@ def test_nginx(folder):
     if not program:
         TAP.skip("nginx", "nginx is not installed")
         return
-    os.mkdir(f"{folder}/www")
-    with open(f"{folder}/www/body", "wb") as file:
-        file.write(BODY)
     with Nginx(program, folder) as nginx:
         for port, (version, suite, _) in zip(nginx.ports, nginx.cases):
             for mode in MODES:
@@ -219,6 +252,51 @@ def test_nginx(folder):
                 first, second = fetch(port, "/body", ca=f"{folder}/ca.pem", mode=mode, tls=version, repeat=2)
                 expect(name, first, **whole(), mode=mode, version=f"TLSv1.{version[1]}", resumed=0)
                 expect(name + " resumed", second, **whole(), resumed=1)
+
+
+def every_suite():
+    """(version, suite as OpenSSL calls it, key)"""
+    return ([("13", suite, key) for suite in SUITES_13 for key in ("rsa", "ecdsa")] +
+            [("12", suite, "ecdsa" if "ECDSA" in suite else "rsa") for suite in SUITES_12])
+
+
+def fetch_twice(name, port, path, folder, mode, version):
+    """The second time with the ticket of the first."""
+    for answer, resumed in zip(fetch(port, path, ca=f"{folder}/ca.pem", mode=mode, tls=version, repeat=2), (0, 1)):
+        expect(name + (" resumed" if resumed else ""), answer, **whole(), mode=mode, version=f"TLSv1.{version[1]}",
+               resumed=resumed)
+
+
+def test_gnutls(folder):
+    program = shutil.which("gnutls-serv")
+    if not program:
+        TAP.skip("GnuTLS", "gnutls-serv is not installed (package gnutls-bin)")
+        return
+    for (version, suite, key), port in zip(every_suite(), free_ports(len(every_suite()))):
+        cipher = next(its for part, its in (("128", "AES-128-GCM"), ("AES", "AES-256-GCM"), ("", "CHACHA20-POLY1305"))
+                      if part in suite.split("SHA")[0])
+        priority = f"NORMAL:-VERS-ALL:+VERS-TLS1.{version[1]}:-CIPHER-ALL:+{cipher}"
+        if version == "12":
+            priority += f":-KX-ALL:+ECDHE-{key.upper()}"
+        with Program(folder, port, [program, "--http", "--httpdata", "body", "--disable-client-cert", "--port",
+                                    str(port), "--x509certfile", f"{folder}/{key}.pem", "--x509keyfile",
+                                    f"{folder}/{key}.key", "--priority", priority],
+                     {"LD_PRELOAD": LOOPBACK_BIND}) as server:
+            for mode in MODES:
+                fetch_twice(f"GnuTLS TLS 1.{version[1]} {cipher} {key} {mode}", port, "/body", folder, mode, version)
+        resumed = server.words().count("This is a resumed session")
+        TAP.report(f"and GnuTLS knows of {len(MODES)} resumed sessions",
+                   None if resumed == len(MODES) else f"{resumed}: {server.words()[-3000:]}")
+
+
+def test_s_server(folder):
+    for (version, suite, key), port in zip(every_suite(), free_ports(len(every_suite()))):
+        choice = ["-ciphersuites" if version == "13" else "-cipher", suite]
+        with Program(folder, port, ["openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert",
+                                    f"{folder}/{key}.pem", "-key", f"{folder}/{key}.key", "-WWW",
+                                    f"-tls1_{version[1]}", *choice]):
+            for mode in MODES:
+                fetch_twice(f"s_server TLS 1.{version[1]} {suite} {key} {mode}", port, "/body", folder, mode, version)
 
 
 def test_suites(folder):
@@ -344,8 +422,11 @@ def main():
         make_certificate(folder, "nameless", names=None)
         make_certificate(folder, "many", names=",".join(f"DNS:a{i}.example" for i in range(1, 61)))
         make_certificate(folder, "wildcard", names="DNS:*.test.example")
-        for test in (test_nginx, test_suites, test_shapes, test_key_updates, test_ends, test_certificates,
-                     test_strangers):
+        os.mkdir(f"{folder}/www")
+        with open(f"{folder}/www/body", "wb") as file:
+            file.write(BODY)
+        for test in (test_nginx, test_gnutls, test_s_server, test_suites, test_shapes, test_key_updates, test_ends,
+                     test_certificates, test_strangers):
             test(folder)
     finally:
         shutil.rmtree(folder)

@@ -1,0 +1,333 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
+"""The whole collector against a SIEM server that is hostile once in the middle of each page, in every way that
+tls_attacks.py has: it says why to the server, asks again for what it did not get, loses nothing and doubles nothing.
+
+usage: tls_hostile_collector.py BUILD_FOLDER [PART_OF_A_NAME]
+Everything happens on 127.0.0.1 and in a folder that is removed at the end.
+"""
+import collections
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import traceback
+
+from tls_attacks import ATTACKS, EVIL, HANDSHAKES, Attack
+from tls_forge import ALERT, DATA, HANDSHAKE, KEY_UPDATE, Connection, Gone, make_identity
+
+BUILD = sys.argv[1]
+ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
+VARIANTS = (("13", "server"), ("12", "ECDHE-ECDSA-AES128-GCM-SHA256"))
+MODES = ("inplace", "ssl")
+PAGE_EVENTS, PAD_BYTES = 40, 1200  # 48 KB: room for two records as large as can be
+COLLECTOR_SECONDS_MAX = 200
+
+
+class Tap:
+    def __init__(self):
+        self.count, self.failed = 0, 0
+
+    def report(self, name, problems):
+        self.count += 1
+        print(f"{'not ok' if problems else 'ok'} {self.count} - {name}", flush=True)
+        for problem in problems:
+            print("\n".join("# " + line for line in problem.splitlines()), flush=True)
+        self.failed += bool(problems)
+
+
+TAP = Tap()
+
+
+# What is served
+
+def event(number):
+    return json.dumps({"attackData": {"configId": "1"}, "httpMessage": {"start": str(1_700_000_000 + number)},
+                       "number": number, "pad": "x" * PAD_BYTES}).encode() + b"\n"
+
+
+def events_of(page):
+    return b"".join(event(page * PAGE_EVENTS + n) for n in range(PAGE_EVENTS))
+
+
+def answer(body, closes):
+    return (b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n" + (b"Connection: close\r\n" if closes else b"") +
+            b"Content-Length: %d\r\n\r\n" % len(body) + body)
+
+
+class Server:
+    """Page n has offset n; `attacks[n]` is played in its middle, once. An attack on the handshake is played on the
+    connection that is to ask for page n."""
+
+    def __init__(self, identity, version, ciphers, mode, attacks):
+        self.identity, self.version, self.ciphers, self.mode, self.attacks = identity, version, ciphers, mode, attacks
+        self.played, self.asked, self.heard, self.problems = set(), [], {}, []
+        self.next_page = 0
+        self.connections = 0
+        self.listener = socket.create_server(("127.0.0.1", 0), backlog=16)
+        self.port = self.listener.getsockname()[1]
+        self.threads = []
+        self.thread = threading.Thread(target=self.accept)
+        self.thread.start()
+
+    def accept(self):
+        while True:
+            try:
+                transport, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            thread = threading.Thread(target=self.serve, args=(transport,))
+            self.threads.append(thread)
+            thread.start()
+
+    def stop(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        for thread in [self.thread, *self.threads]:
+            thread.join()
+
+    def is_prologue(self, page):
+        return page < len(self.attacks) and not isinstance(self.attacks[page], Attack)
+
+    def serve(self, transport):
+        try:
+            with transport:
+                it = Connection(transport, self.identity, self.version, self.ciphers)
+                page = self.next_page
+                if self.is_prologue(page) and page not in self.played:
+                    self.played.add(page)
+                    self.attacks[page][1](it)
+                    it.fin()
+                    return
+                problem = it.handshake()
+                if problem:
+                    self.problems.append(f"no handshake before page {page}: {problem}")
+                    return
+                while self.page(it):
+                    pass
+        except Exception:  # whatever it is, the report names it
+            self.problems.append(traceback.format_exc())
+
+    def page(self, it):
+        """Answers a request; false when the connection is over."""
+        head = it.request()
+        if not head:
+            return False
+        found = re.search(r"[?&]offset=([^& ]*)", head)
+        page = int(found.group(1)) if found else 0
+        self.asked.append(page)
+        last = page >= len(self.attacks)
+        lines = b"" if last else events_of(page)
+        body = lines + json.dumps({"total": 0 if last else PAGE_EVENTS, "offset": str(min(page + 1, len(self.attacks))),
+                                   "limit": 10000}).encode() + b"\n"
+        closes = self.is_prologue(page + 1)
+        it.stock = answer(body, closes)
+        if not last and page not in self.played and not self.is_prologue(page):
+            self.played.add(page)
+            attack = self.attacks[page]
+            it.good(len(it.stock) - len(body) + PAGE_EVENTS // 4 * len(event(page * PAGE_EVENTS)) + 100)
+            attack.play(it)
+            if not attack.goes_on(self.mode):
+                self.heard[page] = it.farewell()
+                return False
+        self.next_page = page + 1  # before the client can know
+        it.good()
+        if closes:
+            it.close()
+            it.farewell()
+        return not closes
+
+
+# The collector
+
+def collect(folder, server, *arguments):
+    """Returns its process, its output, and its run.json."""
+    out, output = f"{folder}/out", f"{folder}/events"
+    shutil.rmtree(out, ignore_errors=True)
+    if os.path.exists(output):
+        os.remove(output)
+    environment = {"PATH": os.environ["PATH"], "YAEGI_HTTP_CLIENT_TOKEN": "akab-token",
+                   "YAEGI_HTTP_CLIENT_SECRET": "c2VjcmV0", "YAEGI_HTTP_ACCESS_TOKEN": "akab-access"}
+    environment.update({key: value for key, value in os.environ.items() if key in ("ASAN_OPTIONS", "UBSAN_OPTIONS")})
+    process = subprocess.run(
+        [os.path.join(BUILD, "akamai-direct-prof"), "-url", f"https://127.0.0.1:{server.port}/siem/v1", "-ca-file",
+         server.identity.certificate, "-config-id", "1", "-limit", "10000", "-no-profile", "-duration", "150s",
+         "-backoff", "5ms", "-tls", server.mode, "-tls-versions", f"1.{server.version[1]}", "-sink", "file:" + output,
+         "-out", out, *arguments],
+        capture_output=True, text=True, check=False, timeout=COLLECTOR_SECONDS_MAX, env=environment)
+    seen, record = b"", None
+    if os.path.exists(output):
+        with open(output, "rb") as file:
+            seen = file.read()
+    if os.path.exists(f"{out}/run.json"):
+        with open(f"{out}/run.json", encoding="utf-8") as file:
+            record = json.load(file)
+    return process, seen, record
+
+
+def sentences():
+    """What the collector calls each fault."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "src", "base", "faults.def")
+    with open(path, encoding="utf-8") as file:
+        return dict(re.findall(r'^FAULT\((\w+), \w+, "(.*)"\)$', file.read(), re.MULTILINE))
+
+
+def fault_of(attack, mode):
+    """As flow sees it; None when there is nothing to see."""
+    if not isinstance(attack, Attack):
+        return "RING_RECEIVE" if attack[0] == "a reset" else attack[3]
+    fault = attack.expected[mode][0]
+    if fault == "TLS_TRUNCATED" and "reset" in attack.name:
+        return "RING_RECEIVE"
+    # A bare end, or one too early, is judged by what it cuts.
+    if fault == "TLS_TRUNCATED" or attack.ends:
+        return "HTTP_TRUNCATED_BODY"
+    return None if fault == "NONE" else fault
+
+
+def judge_warnings(stderr, attacks, mode):
+    """One for each attack that is none of our liking, in order, with the right sentence."""
+    said = sentences()
+    wanted = [(it.name if isinstance(it, Attack) else it[0], said[fault_of(it, mode)]) for it in attacks
+              if fault_of(it, mode)]
+    warnings = [line for line in stderr.splitlines() if "warning: configId 1: " in line]
+    problems = [f"{name}: wanted {sentence!r} in {line!r}" for (name, sentence), line in zip(wanted, warnings)
+                if f"warning: configId 1: {sentence}" not in line]
+    if len(wanted) != len(warnings):
+        problems.append(f"{len(warnings)} warnings, wanted {len(wanted)}")
+    return problems[:5]
+
+
+def judge_page(server, page, attack, seen):
+    """What is wrong with how a page was taken; `seen`: how often each event is in the output."""
+    problems = []
+    asked = server.asked.count(page)
+    if isinstance(attack, Attack):
+        fault, alert = attack.expected[server.mode]
+        wanted = 1 if attack.goes_on(server.mode) else 2
+        alerts = [(ALERT, bytes([2, alert]))] if alert is not None else [(ALERT, b"\1\0")] if fault == "NONE" else []
+        heard = [it for it in server.heard.get(page, alerts) if it[0] != HANDSHAKE or it[1][:4] != KEY_UPDATE[:4]]
+        if heard != alerts and not (fault == "NONE" and not heard):  # the collector need not say goodbye
+            problems.append(f"the server hears {heard}, wanted {alerts}")
+    else:
+        wanted = 1
+        if page not in server.played:
+            problems.append("was never played")
+    if asked != wanted:
+        problems.append(f"page {page} was asked for {asked} times, wanted {wanted}")
+    copies = [seen[page * PAGE_EVENTS + n] for n in range(PAGE_EVENTS)]
+    if copies != [1] * PAGE_EVENTS:
+        problems.append(f"its events are in the output {copies} times")
+    return problems
+
+
+def test_pages(folder, identity):
+    for version, ciphers in VARIANTS:
+        for mode in MODES:
+            attacks = [it for it in ATTACKS if version in it.versions and ONLY in it.name]
+            attacks += [it for it in HANDSHAKES if version in it[2] and ONLY in it[0] and it[3] != "TLS_NOT_TLS"]
+            server = Server(identity, version, ciphers, mode, attacks)
+            process, seen, record = collect(folder, server)
+            server.stop()
+            name = f"TLS 1.{version[1]} {mode}"
+            counts = collections.Counter(int(it) for it in re.findall(rb'"number": ([0-9]+)', seen))
+            for page, attack in enumerate(attacks):
+                said = attack.name if isinstance(attack, Attack) else "in the handshake: " + attack[0]
+                TAP.report(f"{name}: {said}", judge_page(server, page, attack, counts))
+            TAP.report(f"{name}: a warning for each", judge_warnings(process.stderr, attacks, mode))
+            problems = server.problems
+            if process.returncode or not record:
+                problems.append(f"exit status {process.returncode}: {process.stderr[-3000:]}")
+            else:
+                stream = record["streams"][0]
+                if (stream["tls_mode"], stream["events"], stream["end_reason"]) != (
+                        mode, len(attacks) * PAGE_EVENTS, "drained"):
+                    problems.append(f"run.json says {stream}")
+            if seen != b"".join(events_of(page) for page in range(len(attacks))):
+                problems.append(f"the output's {len(seen)} bytes are not the events in their order")
+            if EVIL.strip() in seen:
+                problems.append("a byte of a bad record is in the output")
+            TAP.report(f"{name}: all events, once, in order", problems)
+
+
+# Servers that say nothing more
+
+def silence(name, play):
+    return Attack(name, play, "RING_STALL")
+
+
+SILENCES = [
+    silence("a third of a header, then silence", lambda it: it.raw(bytes([DATA, 3]))),
+    silence("half a record, then silence", lambda it: it.raw(it.write.seal(DATA, EVIL)[:30])),
+    silence("half a message, then silence", lambda it: it.send(HANDSHAKE, KEY_UPDATE[:3])),
+    silence("a whole record, then silence", lambda it: it.good(100)),
+]
+
+
+def stay(it):
+    """Until the client is gone."""
+    while it.next_record():
+        pass
+
+
+def half_a_flight(it):
+    def tamper(flight, _):
+        it.raw(flight[:200])
+        stay(it)
+        raise Gone
+    try:
+        it.handshake(tamper)
+    except Gone:
+        pass
+
+
+def test_silence(folder, identity):
+    for version, ciphers in VARIANTS:
+        for mode in MODES:
+            attacks = [it for it in SILENCES if version == "13" or it.name != "half a message, then silence"]
+            attacks.append(("half the server's flight, then silence", half_a_flight, (version,), "TLS_HANDSHAKE"))
+            attacks.append(("no hello", stay, (version,), "TLS_HANDSHAKE"))
+            attacks = [it for it in attacks if ONLY in (it.name if isinstance(it, Attack) else it[0])]
+            server = Server(identity, version, ciphers, mode, attacks)
+            process, seen, _ = collect(folder, server, "-stall-timeout", "1s")
+            server.stop()
+            problems = server.problems + judge_warnings(process.stderr, attacks, mode)
+            if seen != b"".join(events_of(page) for page in range(len(attacks))) or process.returncode:
+                problems.append(f"exit status {process.returncode}, {len(seen)} bytes: {process.stderr[-2000:]}")
+            TAP.report(f"TLS 1.{version[1]} {mode}: silence at any place is given up", problems)
+
+
+def test_strangers(folder, identity):
+    """Who does not speak TLS is not asked again: nothing would come of it."""
+    for name, play, _, fault, _ in HANDSHAKES:
+        if fault != "TLS_NOT_TLS":
+            continue
+        server = Server(identity, "13", "server", "inplace", [(name, play, ("13",), fault)])
+        process, seen, _ = collect(folder, server)
+        server.stop()
+        problems = list(server.problems)
+        if (process.returncode, seen, server.connections) != (1, b"", 1) or sentences()[fault] not in process.stderr:
+            problems.append(f"exit status {process.returncode}, {server.connections} connections: "
+                            f"{process.stderr[-2000:]}")
+        TAP.report(f"{name}: the end, and why", problems)
+
+
+def main():
+    folder = tempfile.mkdtemp(prefix="tls-hostile-")
+    try:
+        identity = make_identity(folder)
+        for test in (test_pages, test_silence, test_strangers):
+            test(folder, identity)
+    finally:
+        shutil.rmtree(folder)
+    print(f"1..{TAP.count}")
+    return TAP.failed > 0
+
+
+sys.exit(main())
