@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Debian's own kernel packages, for guests: fetched once with apt in a private set-up and unpacked (never installed)
 into a folder of the build. Nothing of the host's apt is changed, and the places to fetch from are the host's own."""
+import fcntl
 import glob
 import os
 import re
@@ -10,8 +11,10 @@ import subprocess
 # A package that is much smaller than linux-image-amd64 and has all that is tested here.
 PACKAGE = "linux-image-cloud-amd64"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+NEWEST = "newest"  # whatever series backports have today
 # Which release of Debian brings which series of kernels; in order of preference.
-SUITES = {"6.1": ["bookworm-security", "bookworm"], "6.12": ["trixie-security", "trixie", "bookworm-backports"]}
+SUITES = {"6.1": ["bookworm-security", "bookworm"], "6.12": ["trixie-security", "trixie", "bookworm-backports"],
+          NEWEST: ["trixie-backports"]}
 
 
 class Unavailable(Exception):
@@ -20,15 +23,20 @@ class Unavailable(Exception):
 
 class Kernel:
     def __init__(self, folder):
-        images = glob.glob(os.path.join(folder, "boot", "vmlinuz-*"))
+        images = [image for pattern in ("boot/vmlinuz-*", "usr/lib/modules/*/vmlinuz")
+                  for image in glob.glob(os.path.join(folder, pattern))]
         if len(images) != 1:
             raise Unavailable(f"{folder} has {len(images)} kernel images instead of one; remove it to fetch it again")
         self.image = images[0]
-        self.release = os.path.basename(self.image)[len("vmlinuz-"):]
+        name = os.path.basename(self.image)
+        self.release = name[len("vmlinuz-"):] or os.path.basename(os.path.dirname(self.image))
         for modules in ("lib/modules", "usr/lib/modules"):
             self.modules = os.path.join(folder, modules, self.release)
             if os.path.isdir(self.modules):
                 break
+
+    def is_at_least(self, major, minor):
+        return tuple(int(number) for number in re.match(r"(\d+)\.(\d+)", self.release).groups()) >= (major, minor)
 
 
 def debian_archives():
@@ -77,16 +85,21 @@ def fetch(series, suite, folder):
         if answer.returncode or re.search(r"^[EW]: .*(Failed to fetch|does not have)", answer.stderr, re.M):
             raise Unavailable(f"apt cannot read {suite}: {answer.stderr.strip()[:200]}")
         answer = apt("apt-cache", private, "depends", "--important", PACKAGE)
-        names = re.findall(rf"Depends: (linux-image-{re.escape(series)}[.+]\S+)", answer.stdout)
+        number = r"\d" if series == NEWEST else re.escape(series) + "[.+]"
+        names = re.findall(rf"Depends: (linux-image-{number}\S+)", answer.stdout)
         if not names:
             raise Unavailable(f"{suite} has no {PACKAGE} of series {series}")
         package = os.path.join(private, "package")
-        answer = apt("apt-get", private, "download", names[0], cwd=package)
+        # Newer ones are in parts: image, modules, and what describes them.
+        answer = apt("apt-cache", private, "depends", "--important", names[0])
+        parts = names[:1] + re.findall(r"Depends: (linux-(?:base|binary|modules)-\d\S+)", answer.stdout)
+        answer = apt("apt-get", private, "download", *parts, cwd=package)
         files = glob.glob(os.path.join(package, "*.deb"))
-        if answer.returncode or not files:
-            raise Unavailable(f"apt cannot download {names[0]}: {answer.stderr.strip()[:200]}")
+        if answer.returncode or len(files) != len(parts):
+            raise Unavailable(f"apt cannot download {' '.join(parts)}: {answer.stderr.strip()[:200]}")
         shutil.rmtree(folder + ".new", ignore_errors=True)
-        subprocess.run(["dpkg-deb", "-x", files[0], folder + ".new"], check=True, capture_output=True)
+        for file in files:
+            subprocess.run(["dpkg-deb", "-x", file, folder + ".new"], check=True, capture_output=True)
         os.rename(folder + ".new", folder)
     except (subprocess.SubprocessError, OSError) as error:
         raise Unavailable(f"{suite}: {error}") from error
@@ -104,11 +117,15 @@ def find(series, cache):
             raise Unavailable(f"no {program} here, with which Debian's kernels are fetched")
     os.makedirs(cache, exist_ok=True)
     reasons = []
-    for suite in SUITES[series]:
-        try:
-            fetch(series, suite, folder)
+    with open(folder + ".lock", "w", encoding="utf-8") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run side by side
+        if os.path.isdir(folder):
             return Kernel(folder)
-        except Unavailable as error:
-            reasons.append(str(error))
+        for suite in SUITES[series]:
+            try:
+                fetch(series, suite, folder)
+                return Kernel(folder)
+            except Unavailable as error:
+                reasons.append(str(error))
     raise Unavailable(f"no kernel {series}: {'; '.join(reasons)}. To get it by hand: unpack Debian's "
                       f"linux-image-{series}...-cloud-amd64 with dpkg-deb -x into {folder}")
