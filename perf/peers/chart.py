@@ -89,7 +89,7 @@ def draw(results):
         parts += drawn
         top = bottom + GAP
     for line in [table.machine_line(results).split(". ")[0] + "."] + (
-            ["Taken on a busy machine."] if results["machine"]["load_before"] > table.QUIET_LOAD else []):
+            ["Taken on a busy machine."] if results["machine"]["busy_before"] > table.QUIET_SHARE else []):
         parts.append(write(MARGIN, top, line, "quiet"))
         top += 18
     height = top + 4

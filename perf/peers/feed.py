@@ -41,6 +41,19 @@ def core_sets():
     return {client}, set(apart or others or cores)
 
 
+def busy_share(seconds=1.0):
+    """What others take of this machine's cores, as long as we do nothing. A load average would also tell of the
+    compiler that ended a minute ago."""
+    def times():
+        with open("/proc/stat", encoding="ascii") as file:
+            words = [int(word) for word in file.readline().split()[1:9]]
+        return sum(words), words[3] + words[4]  # idle, and waiting for a disk
+    total, idle = times()
+    time.sleep(seconds)
+    total_then, idle_then = times()
+    return 1 - (idle_then - idle) / max(1, total_then - total)
+
+
 class Feed:
     """A simulator with so many configIds, which reads from the same second for every client."""
 

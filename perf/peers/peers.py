@@ -29,7 +29,7 @@ import chart  # noqa: E402 (found by the line above)
 import measure  # noqa: E402
 import table  # noqa: E402
 from clients import Absent, Job, Workshop, everyone, liars  # noqa: E402
-from feed import Feed, core_sets, digest_of, versions  # noqa: E402
+from feed import Feed, busy_share, core_sets, digest_of, versions  # noqa: E402
 
 CHECK_EVENTS, CHECK_LIMIT, CHECK_STREAMS = 1000, 500, 2
 LIMIT_ONE, LIMIT_LEAST = 60000, 10000  # streams share a page's size, so that slow clients end in time as well
@@ -270,7 +270,7 @@ def machine(cores):
                 system = line.split("=", 1)[1].strip().strip('"')
     return {"cpu": model, "cpus": os.cpu_count(), "kernel": platform.release(), "system": system,
             "client_cores": sorted(cores[0]), "server_cores": sorted(cores[1]),
-            "load_before": os.getloadavg()[0], "versions": versions()}
+            "busy_before": busy_share(), "versions": versions()}
 
 
 def arguments():

@@ -2,7 +2,7 @@
 """The peers' results as text and as Markdown. Which row is which is said by clients.py; numbers come from peers.py."""
 
 SIZES = {"full": "1.9 KB", "lean": "0.95 KB"}
-QUIET_LOAD = 0.5
+QUIET_SHARE = 0.1  # of all cores
 HEADS = ["client", "events/s", "CPU-s/M", "x", "of limit", "RSS MB", "heap B/event", "client core", "server"]
 OURS = "akamai-direct-prof"
 
@@ -70,9 +70,9 @@ def note_list(results):
     ]
     if any(row["server_is_limit"] for group in results["groups"] for row in group["rows"]):
         found.append("*: the server was the limit, the client waited for it: CPU-s/M is the figure to compare.")
-    if results["machine"]["load_before"] > QUIET_LOAD:
-        load = results["machine"]["load_before"]
-        found.append(f"Taken on a BUSY machine (load {load:.1f} before the start): events/s say little.")
+    busy = results["machine"]["busy_before"]
+    if busy > QUIET_SHARE:
+        found.append(f"Taken on a BUSY machine (others had {busy:.0%} of it before the start): events/s say little.")
     found += [f"Left out: {name}: {why}." for name, why in results["absent"].items()]
     found += [f"Failed with {counted(group['streams'])} of {SIZES[group['event_size']]} events: {name}: {why}."
               for group in results["groups"] for name, why in group["failed"].items()]
