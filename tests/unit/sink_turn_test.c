@@ -1,0 +1,364 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The turn of several sinks, each on a thread of its own with its own ring, at one output: every line is
+ * whole and each thread's are in order, through a pipe with a slow reader and into a file, with lines of
+ * every length, also longer than a sink's buffer; a break is everybody's; and who waits first is first.
+ */
+#define _GNU_SOURCE
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "sink/sink.h"
+#include "sink/turn.h"
+#include "test.h"
+
+#define PATIENCE_NS (60 * NS_PER_SECOND) /* a bound against hanging */
+#define MEMBERS 5
+
+struct scene {
+	struct arena arena; /* of what is shared */
+	struct sink_turn *turn;
+	enum ring_engine engine;
+	int fd;
+	int line_bytes_max;
+	unsigned line_count; /* of each member */
+};
+
+struct member {
+	struct scene *scene;
+	unsigned number;
+	int wake_fd;
+	struct arena arena;
+	struct ring *ring;
+	struct sink *sink;
+	struct ring_operation waking;
+	pthread_t thread;
+	uint64_t bytes;
+	enum fault fault;
+};
+
+static uint64_t next_random(uint64_t *state)
+{
+	*state ^= *state << 13;
+	*state ^= *state >> 7;
+	*state ^= *state << 17;
+	return *state;
+}
+
+static void member_open(struct scene *scene, struct member *member, unsigned number)
+{
+	struct ring_options ring = { .engine = scene->engine, .operations_max = 8, .handed_over = 1 };
+	struct ring_report report;
+	char error[SINK_ERROR_BYTES_MAX];
+	*member = (struct member){ .scene = scene, .number = number };
+	EQ(arena_open(&member->arena, 16 << 20), 0);
+	if (ring_open(&ring, &member->arena, &member->ring, &report) < 0)
+		SKIP("%s", report.notice);
+	member->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	GE(member->wake_fd, 0);
+	struct sink_options options = {
+		.kind = SINK_STDOUT,
+		.output_fd = scene->fd,
+		.turn = scene->turn,
+		.wake_fd = member->wake_fd,
+	};
+	EQ(sink_open(&options, member->ring, &member->arena, &member->sink, error), FAULT_NONE);
+}
+
+/* One completion, the sink's own or the word of another. */
+static void member_wait(struct member *member)
+{
+	uint64_t count;
+	if (!member->waking.pending)
+		ring_wake(member->ring, &member->waking, member->wake_fd);
+	struct ring_operation *operation = ring_wait(member->ring, clock_monotonic_ns() + PATIENCE_NS);
+	NE((uintptr_t)operation, 0);
+	if (operation != &member->waking) {
+		EQ(sink_completed(member->sink, operation), 1);
+		return;
+	}
+	EQ(read(member->wake_fd, &count, sizeof count), sizeof count);
+	sink_woken(member->sink);
+}
+
+/* "<number>:<index>:" and letters. */
+static size_t line_make(const struct member *member, unsigned index, uint64_t *random, char *line)
+{
+	size_t most = (size_t)member->scene->line_bytes_max;
+	size_t bytes = (size_t)(next_random(random) % most);
+	if (next_random(random) % 4)
+		bytes %= 300;
+	int head = sprintf(line, "%u:%u:", member->number, index);
+	memset(line + head, 'a' + (int)member->number, bytes);
+	line[head + (int)bytes] = '\n';
+	return (size_t)head + bytes + 1;
+}
+
+static void *member_main(void *argument)
+{
+	struct member *member = argument;
+	uint64_t random = 88172645463325252ULL + member->number;
+	char *line = malloc((size_t)member->scene->line_bytes_max + 64);
+	EQ(ring_take_over(member->ring), 0);
+	for (unsigned i = 0; i < member->scene->line_count && member->fault == FAULT_NONE; i++) {
+		struct cursor_in in = { (uint8_t *)line, (uint8_t *)line };
+		in.end += line_make(member, i, &random, line);
+		enum step step;
+		while ((step = sink_push(member->sink, &in, 1)) == STEP_FULL)
+			member_wait(member);
+		if (step == STEP_BROKEN)
+			member->fault = sink_fault(member->sink);
+		if (next_random(&random) % 16 == 0)
+			sink_flush(member->sink);
+	}
+	sink_flush(member->sink);
+	while (!sink_idle(member->sink) && sink_fault(member->sink) == FAULT_NONE)
+		member_wait(member);
+	member->fault = sink_fault(member->sink);
+	member->bytes = sink_bytes_written(member->sink);
+	EQ(member->fault != FAULT_NONE || sink_bytes_accepted(member->sink) == member->bytes, 1);
+	ring_finish(member->ring);
+	free(line);
+	return NULL;
+}
+
+struct output {
+	uint8_t *bytes;
+	size_t count, capacity;
+};
+
+/* Reads to the end, in pieces of odd sizes. */
+static void read_all(int fd, struct output *output)
+{
+	ssize_t got;
+	do {
+		if (output->capacity - output->count < 70001) {
+			output->capacity = output->capacity * 2 + 140002;
+			output->bytes = realloc(output->bytes, output->capacity);
+		}
+		got = read(fd, output->bytes + output->count, 70001);
+		output->count += got > 0 ? (size_t)got : 0;
+	} while (got > 0);
+	EQ(got, 0);
+}
+
+/* Every line is one member's, whole, and the next of that member's. */
+static void output_check(const struct output *output, const struct scene *scene)
+{
+	unsigned next[MEMBERS] = { 0 };
+	const char *at = (const char *)output->bytes, *end = at + output->count;
+	while (at < end) {
+		unsigned number, index;
+		int head;
+		const char *line_end = memchr(at, '\n', (size_t)(end - at));
+		NE((uintptr_t)line_end, 0);
+		EQ(sscanf(at, "%u:%u:%n", &number, &index, &head), 2);
+		LT(number, MEMBERS);
+		EQ(index, next[number]);
+		next[number]++;
+		for (const char *c = at + head; c < line_end; c++)
+			if (*c != 'a' + (int)number)
+				FAIL("line %u of member %u has a '%c' in it", index, number, *c);
+		at = line_end + 1;
+	}
+	for (unsigned i = 0; i < MEMBERS; i++)
+		EQ(next[i], scene->line_count);
+}
+
+static void scene_open(struct scene *scene, enum ring_engine engine, int fd, int line_bytes_max)
+{
+	signal(SIGPIPE, SIG_IGN);
+	*scene = (struct scene){
+		.engine = engine,
+		.fd = fd,
+		.line_bytes_max = line_bytes_max,
+		.line_count = line_bytes_max > 100000 ? 60 : 2000,
+	};
+	EQ(arena_open(&scene->arena, 1 << 20), 0);
+	scene->turn = sink_turn_create(&scene->arena);
+}
+
+static void members_start(struct scene *scene, struct member *members)
+{
+	for (unsigned i = 0; i < MEMBERS; i++)
+		member_open(scene, &members[i], i);
+	for (unsigned i = 0; i < MEMBERS; i++)
+		EQ(pthread_create(&members[i].thread, NULL, member_main, &members[i]), 0);
+}
+
+/* Returns what all have written. */
+static uint64_t members_finish(struct scene *scene, struct member *members)
+{
+	uint64_t bytes = 0;
+	for (unsigned i = 0; i < MEMBERS; i++) {
+		EQ(pthread_join(members[i].thread, NULL), 0);
+		bytes += members[i].bytes;
+		sink_close(members[i].sink);
+		close(members[i].wake_fd);
+		arena_finish(&members[i].arena);
+	}
+	EQ(sink_turn_count(scene->turn, 0), bytes);
+	arena_finish(&scene->arena);
+	return bytes;
+}
+
+static void *close_later(void *argument)
+{
+	struct member *members = argument;
+	for (unsigned i = 0; i < MEMBERS; i++)
+		pthread_join(members[i].thread, NULL);
+	close(members[0].scene->fd);
+	return NULL;
+}
+
+static void pipe_is_shared(enum ring_engine engine, int line_bytes_max)
+{
+	int fds[2];
+	struct scene scene;
+	struct member members[MEMBERS];
+	struct output output = { 0 };
+	pthread_t closer;
+	EQ(pipe2(fds, O_CLOEXEC), 0);
+	scene_open(&scene, engine, fds[1], line_bytes_max);
+	members_start(&scene, members);
+	EQ(pthread_create(&closer, NULL, close_later, members), 0);
+	read_all(fds[0], &output);
+	EQ(pthread_join(closer, NULL), 0);
+	output_check(&output, &scene);
+	uint64_t bytes = 0;
+	for (unsigned i = 0; i < MEMBERS; i++) {
+		EQ(members[i].fault, FAULT_NONE);
+		bytes += members[i].bytes;
+		sink_close(members[i].sink);
+		close(members[i].wake_fd);
+		arena_finish(&members[i].arena);
+	}
+	EQ(bytes, output.count);
+	EQ(sink_turn_count(scene.turn, 0), bytes);
+	arena_finish(&scene.arena);
+	free(output.bytes);
+	close(fds[0]);
+}
+
+static void short_lines_uring(void)
+{
+	pipe_is_shared(RING_ENGINE_URING, 9000);
+}
+
+static void short_lines_poll(void)
+{
+	pipe_is_shared(RING_ENGINE_POLL, 9000);
+}
+
+static void long_lines_uring(void)
+{
+	pipe_is_shared(RING_ENGINE_URING, 900000);
+}
+
+static void long_lines_poll(void)
+{
+	pipe_is_shared(RING_ENGINE_POLL, 900000);
+}
+
+static void a_file_is_shared(void)
+{
+	char path[] = "/tmp/akamai-prof-turn-XXXXXX";
+	struct scene scene;
+	struct member members[MEMBERS];
+	struct output output = { 0 };
+	int fd = mkostemp(path, O_APPEND | O_CLOEXEC);
+	GE(fd, 0);
+	unlink(path);
+	scene_open(&scene, RING_ENGINE_AUTO, fd, 30000);
+	members_start(&scene, members);
+	uint64_t bytes = members_finish(&scene, members);
+	EQ(lseek(fd, 0, SEEK_SET), 0);
+	read_all(fd, &output);
+	EQ(output.count, bytes);
+	output_check(&output, &scene);
+	free(output.bytes);
+	close(fd);
+}
+
+/* One of them finds that the reader has gone; all end, with the same words. */
+static void a_break_is_everybodys(void)
+{
+	int fds[2];
+	char byte;
+	struct scene scene;
+	struct member members[MEMBERS];
+	EQ(pipe2(fds, O_CLOEXEC), 0);
+	scene_open(&scene, RING_ENGINE_AUTO, fds[1], 900000);
+	members_start(&scene, members);
+	EQ(read(fds[0], &byte, 1), 1);
+	close(fds[0]);
+	char text[SINK_ERROR_BYTES_MAX] = "";
+	for (unsigned i = 0; i < MEMBERS; i++)
+		EQ(pthread_join(members[i].thread, NULL), 0);
+	EQ(sink_turn_fault(scene.turn, text), FAULT_SINK_WRITE);
+	for (unsigned i = 0; i < MEMBERS; i++) {
+		EQ(members[i].fault, FAULT_SINK_WRITE);
+		EQ_TEXT(sink_error_text(members[i].sink), text);
+		sink_close(members[i].sink);
+		close(members[i].wake_fd);
+		arena_finish(&members[i].arena);
+	}
+	arena_finish(&scene.arena);
+	close(fds[1]);
+}
+
+static int was_woken(int fd)
+{
+	uint64_t count;
+	return read(fd, &count, sizeof count) == sizeof count;
+}
+
+static void first_come_first_served(void)
+{
+	struct arena arena;
+	int fds[3];
+	EQ(arena_open(&arena, 1 << 20), 0);
+	struct sink_turn *turn = sink_turn_create(&arena);
+	for (unsigned i = 0; i < 3; i++) {
+		fds[i] = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		EQ(sink_turn_join(turn, fds[i]), i);
+	}
+	EQ(sink_turn_take(turn, 1), 1);
+	EQ(sink_turn_take(turn, 1), 1); /* it has it already */
+	EQ(sink_turn_take(turn, 2), 0);
+	EQ(sink_turn_take(turn, 0), 0);
+	EQ(sink_turn_take(turn, 2), 0); /* waits once, however often it asks */
+	EQ(was_woken(fds[0]) + was_woken(fds[1]) + was_woken(fds[2]), 0);
+	sink_turn_pass(turn, 1, 1); /* wants more, but others wait */
+	EQ(was_woken(fds[2]), 1);
+	EQ(sink_turn_take(turn, 1), 0);
+	EQ(sink_turn_take(turn, 2), 1);
+	sink_turn_pass(turn, 2, 0);
+	EQ(was_woken(fds[0]), 1);
+	sink_turn_pass(turn, 0, 0);
+	EQ(was_woken(fds[1]), 1);
+	sink_turn_pass(turn, 1, 1); /* nobody waits: it stays */
+	EQ(sink_turn_take(turn, 0), 0);
+	sink_turn_pass(turn, 1, 0);
+	EQ(was_woken(fds[0]), 1);
+	sink_turn_pass(turn, 0, 0); /* and is free again */
+	EQ(sink_turn_take(turn, 2), 1);
+	sink_turn_break(turn, FAULT_SINK_WRITE, "first");
+	sink_turn_break(turn, FAULT_SINK_OPEN, "second");
+	for (unsigned i = 0; i < 3; i++) {
+		EQ(was_woken(fds[i]), 1);
+		close(fds[i]);
+	}
+	char text[SINK_ERROR_BYTES_MAX];
+	EQ(sink_turn_fault(turn, text), FAULT_SINK_WRITE);
+	EQ_TEXT(text, "first");
+	arena_finish(&arena);
+}
+
+TEST_MAIN(T(first_come_first_served), T(short_lines_uring), T(short_lines_poll), T(long_lines_uring),
+	  T(long_lines_poll), T(a_file_is_shared), T(a_break_is_everybodys))
