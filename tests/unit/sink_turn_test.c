@@ -153,17 +153,19 @@ static void output_check(const struct output *output, const struct scene *scene)
 	unsigned next[MEMBERS] = { 0 };
 	const char *at = (const char *)output->bytes, *end = at + output->count;
 	while (at < end) {
-		unsigned number, index;
-		int head;
+		char *colon; /* (sscanf(3) would look for the end of all the output each time) */
 		const char *line_end = memchr(at, '\n', (size_t)(end - at));
 		NE((uintptr_t)line_end, 0);
-		EQ(sscanf(at, "%u:%u:%n", &number, &index, &head), 2);
+		unsigned long number = strtoul(at, &colon, 10);
+		EQ(*colon, ':');
+		unsigned long index = strtoul(colon + 1, &colon, 10);
+		EQ(*colon, ':');
 		LT(number, MEMBERS);
 		EQ(index, next[number]);
 		next[number]++;
-		for (const char *c = at + head; c < line_end; c++)
+		for (const char *c = colon + 1; c < line_end; c++)
 			if (*c != 'a' + (int)number)
-				FAIL("line %u of member %u has a '%c' in it", index, number, *c);
+				FAIL("line %lu of member %lu has a '%c' in it", index, number, *c);
 		at = line_end + 1;
 	}
 	for (unsigned i = 0; i < MEMBERS; i++)
