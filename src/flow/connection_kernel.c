@@ -10,10 +10,13 @@
 #include "base/check.h"
 #include "flow/worker.h"
 
+/* Once, whichever worker finds it first. */
 static void tell(struct flow *flow, const char *what, const char *why, const char *cure)
 {
 	char text[FLOW_TEXT_BYTES_MAX];
-	if (flow->kernel_tls_told++ || !flow->settings.notice)
+	const struct flow_place *place = flow->settings.place;
+	int *told = place ? place->kernel_told : &flow->kernel_told;
+	if (!flow->settings.notice || __atomic_exchange_n(told, 1, __ATOMIC_RELAXED))
 		return;
 	snprintf(text, sizeof text, "-tls ktls: %s: %s%s. Records are opened in user space instead", what,
 		 why, cure);

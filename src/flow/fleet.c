@@ -65,6 +65,7 @@ struct fleet {
 	int has_joined; /* they have ended: everything may be read directly */
 	int news_fd;	/* an eventfd: a worker's state is another */
 	int stops;	/* atomic */
+	int kernel_told; /* atomic, see flow_place */
 	struct ring_report ring_report;
 	struct fleet_worker *workers;
 	struct fleet_stream shown; /* of the last fleet_report() */
@@ -202,6 +203,7 @@ static int worker_open(struct fleet_worker *worker, const struct flow_settings *
 		worker->place = (struct flow_place){
 			.wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK),
 			.stops = &fleet->stops,
+			.kernel_told = &fleet->kernel_told,
 		};
 		if (worker->place.wake_fd < 0) {
 			snprintf(error, FLOW_TEXT_BYTES_MAX, "cannot make an eventfd for a worker: %s",

@@ -56,6 +56,7 @@ struct flow_limiter;
 struct flow_place {
 	int wake_fd;	  /* an eventfd: others write to it when there is something to be seen to */
 	const int *stops; /* how often all are to stop, see flow_stop(); others store it, atomically */
+	int *kernel_told; /* one of them said that the kernel opens no records; atomic */
 };
 
 struct flow_settings {

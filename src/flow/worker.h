@@ -28,7 +28,7 @@ struct flow {
 	struct control_decoder *decoder;
 	struct control_decoder *text_decoder; /* NULL: neither programs nor states are there */
 	struct flow_addresses *addresses;     /* of each server */
-	int kernel_tls_told; /* that the kernel does not open records, though it was asked for */
+	int kernel_told; /* that the kernel opens no records, though it was asked for; atomic */
 	int64_t start_ns;
 	int64_t budget_end_ns;	 /* INT64_MAX: none */
 	int64_t duration_end_ns; /* INT64_MAX: none */
