@@ -255,7 +255,7 @@ static const struct rule rules[] = {
 };
 
 /* -workers: a ring is bound to its thread by enabling it. That works once, and only for a ring that is there
- * and has its restrictions; one that is enabled answers EBADFD. */
+ * and has its restrictions, which do not allow it again. */
 static const struct rule rules_ring_threads[] = {
 	{ SCMP_SYS(io_uring_register), 1, { INT_IS(1, IORING_REGISTER_ENABLE_RINGS) } },
 };

@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <dlfcn.h>
+#include <linux/io_uring.h>
 #include <linux/tls.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -14,6 +15,7 @@
 #include <resolv.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/ptrace.h>
@@ -312,6 +314,70 @@ BOTH(threads_work)
 	}
 }
 
+static int eventfd_made(void)
+{
+	int fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
+	GE(fd, 0);
+	return fd;
+}
+
+struct handed_over {
+	struct ring *ring;
+	int fd; /* readable */
+	int result;
+};
+
+static void *takes_over(void *argument)
+{
+	struct handed_over *handed = argument;
+	struct ring_operation operation = { 0 };
+	handed->result = ring_take_over(handed->ring);
+	if (handed->result == 0) {
+		ring_wake(handed->ring, &operation, handed->fd);
+		handed->result = outcome(handed->ring, &operation);
+	}
+	ring_finish(handed->ring);
+	return NULL;
+}
+
+static int taken_over(const struct confine_options *options)
+{
+	struct arena arena;
+	struct ring_report report;
+	struct ring_options ring = { .engine = RING_ENGINE_URING, .operations_max = 8, .handed_over = 1 };
+	struct handed_over handed = { .fd = eventfd_made() };
+	pthread_t thread;
+	EQ(arena_open(&arena, 1 << 20), 0);
+	if (ring_open(&ring, &arena, &handed.ring, &report) < 0)
+		SKIP("%s", report.notice);
+	enter_with(options);
+	EQ(pthread_create(&thread, NULL, takes_over, &handed), 0);
+	EQ(pthread_join(thread, NULL), 0);
+	arena_finish(&arena);
+	close(handed.fd);
+	return handed.result;
+}
+
+/* Made before, by another thread. Nothing else can be registered, and no other ring can be made. */
+BOTH(a_thread_takes_a_ring_over)
+{
+	struct confine_options options = options_of(scene);
+	options.ring_threads = 1;
+	EQ(taken_over(&options), 0);
+	DENIED(syscall(SYS_io_uring_setup, 8, NULL), EPERM);
+	for (unsigned operation = 0; operation < 64; operation++)
+		if (operation != IORING_REGISTER_ENABLE_RINGS && operation != IORING_UNREGISTER_RING_FDS)
+			DENIED(syscall(SYS_io_uring_register, -1, operation, NULL, 0), EPERM);
+	DENIED(syscall(SYS_io_uring_register, eventfd_made(), IORING_REGISTER_ENABLE_RINGS, NULL, 0),
+	       EOPNOTSUPP); /* passes, and is no ring */
+}
+
+BOTH(no_ring_is_taken_over_unasked)
+{
+	struct confine_options options = options_of(scene);
+	EQ(taken_over(&options), -EPERM);
+}
+
 BOTH(small_things_work)
 {
 	char text[256];
@@ -419,4 +485,5 @@ TEST_MAIN(TB(no_programs_are_started), TB(other_calls_are_refused), TB(writable_
 	  TB(libraries_of_the_resolver_load), TB(sockets_are_tcp_and_udp),
 	  TB(keys_for_the_kernel_are_refused), TB(keys_for_the_kernel_are_possible),
 	  TB(connects_to_the_port_only), TB(an_open_io_uring_works), TB(the_poll_engine_works),
-	  TB(threads_work), TB(small_things_work), TB(localhost_is_known), TB(names_are_asked_of_dns))
+	  TB(threads_work), TB(a_thread_takes_a_ring_over), TB(no_ring_is_taken_over_unasked),
+	  TB(small_things_work), TB(localhost_is_known), TB(names_are_asked_of_dns))

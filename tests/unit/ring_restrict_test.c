@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <liburing.h>
+#include <pthread.h>
 #include <stddef.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -173,5 +174,46 @@ static void poll_says_no(void)
 	arena_finish(&arena);
 }
 
-TEST_MAIN(T(refuses_other_operations), T(refuses_request_flags), T(refuses_other_registrations),
-	  T(works_sealed), T(poll_says_no))
+static void *take_over(void *argument)
+{
+	struct fixture *f = argument;
+	int result = ring_take_over(f->ring);
+	/* Once for all: it cannot be enabled, or restricted, again. */
+	if (result == 0 &&
+	    syscall(__NR_io_uring_register, f->raw->ring_fd, IORING_REGISTER_ENABLE_RINGS, NULL, 0) < 0)
+		result = errno;
+	io_uring_prep_nop(io_uring_get_sqe(f->raw));
+	EQ(result_of(f), -EACCES);
+	io_uring_prep_fsync(io_uring_get_sqe(f->raw), -1, 0);
+	EQ(result_of(f), -EBADF);
+	ring_finish(f->ring);
+	return (void *)(intptr_t)result;
+}
+
+/* Until a thread has taken it over it does nothing at all, and then no more than others. */
+static void handed_over_is_restricted(void)
+{
+	struct ring_options options = { .engine = RING_ENGINE_URING, .operations_max = 8, .handed_over = 1 };
+	struct fixture f = { 0 };
+	pthread_t thread;
+	void *result;
+	EQ(arena_open(&f.arena, 1 << 20), 0);
+	f.memory = arena_take(&f.arena, 8192, 4096);
+	if (ring_open(&options, &f.arena, &f.ring, &f.report) < 0)
+		SKIP("%s", f.report.notice);
+	EQ(f.report.restricted, 1);
+	EQ(f.report.registered_ring, 0);
+	ring_register_buffer(f.ring, f.memory, 4096);
+	EQ(ring_report_of(f.ring)->registered_buffers_errno, 0);
+	f.raw = f.ring->state;
+	io_uring_prep_fsync(io_uring_get_sqe(f.raw), -1, 0);
+	EQ(io_uring_submit(f.raw), -EBADFD);
+	f.raw->sq.sqe_tail = f.raw->sq.sqe_head; /* taken back */
+	EQ(pthread_create(&thread, NULL, take_over, &f), 0);
+	EQ(pthread_join(thread, &result), 0);
+	EQ((intptr_t)result, EACCES);
+	arena_finish(&f.arena);
+}
+
+TEST_MAIN(T(handed_over_is_restricted), T(refuses_other_operations), T(refuses_request_flags),
+	  T(refuses_other_registrations), T(works_sealed), T(poll_says_no))
