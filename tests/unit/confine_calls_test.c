@@ -362,13 +362,14 @@ static int taken_over(const struct confine_options *options)
 BOTH(a_thread_takes_a_ring_over)
 {
 	struct confine_options options = options_of(scene);
+	int no_ring = eventfd_made();
 	options.ring_threads = 1;
 	EQ(taken_over(&options), 0);
 	DENIED(syscall(SYS_io_uring_setup, 8, NULL), EPERM);
 	for (unsigned operation = 0; operation < 64; operation++)
 		if (operation != IORING_REGISTER_ENABLE_RINGS && operation != IORING_UNREGISTER_RING_FDS)
 			DENIED(syscall(SYS_io_uring_register, -1, operation, NULL, 0), EPERM);
-	DENIED(syscall(SYS_io_uring_register, eventfd_made(), IORING_REGISTER_ENABLE_RINGS, NULL, 0),
+	DENIED(syscall(SYS_io_uring_register, no_ring, IORING_REGISTER_ENABLE_RINGS, NULL, 0),
 	       EOPNOTSUPP); /* passes, and is no ring */
 }
 
