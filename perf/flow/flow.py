@@ -51,13 +51,13 @@ def authorization(credentials, host, target):
 class Simulator:
     """A simulator on a free port, pinned to the last core."""
 
-    def __init__(self, build, folder, size):
+    def __init__(self, build, folder, size, extra=("--config-id", "1")):
         self.folder = folder
         self.ca_file = os.path.join(folder, "ca.pem")
         self.edgerc = os.path.join(folder, "edgerc")
         port_file = os.path.join(folder, "port")
         command = [os.path.join(build, "akamai-prof"), "simulate", "--listen", "127.0.0.1:0", "--port-file", port_file,
-                   "--ca-out", self.ca_file, "--edgerc-out", self.edgerc, "--config-id", "1", "--event-size", size]
+                   "--ca-out", self.ca_file, "--edgerc-out", self.edgerc, "--event-size", size, *extra]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
                                         preexec_fn=lambda: pin(os.cpu_count() - 1))
         for _ in range(600):

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many streams at once: the collector against the simulator over TLS on loopback.
+
+usage: streams.py BUILD_FOLDER [ROUNDS] [SECONDS]
+
+Paced: the server gives each stream 13,500 events/s, so N streams give N times as many until something is full;
+printed is what came, what it cost, and at which figure one core would be full. Unpaced, all streams on one core: what
+a million events cost with 1, 2, 4 and 16 of them, which should be the same. Server and collector are pinned to
+different cores; medians of rounds, whose variants follow each other, so that the machine's mood hits all. One JSON
+object a line, then tables.
+"""
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+
+from flow import Simulator
+
+PACE = 13500
+LIMIT = 10000  # a page takes less than a second at that pace
+PACED = [1, 2, 4, 8, 16, 32]
+UNPACED = [1, 2, 4, 16]
+
+
+class Server(Simulator):
+    """With so many configIds; pinned to the last core, as its parent class has it."""
+
+    def __init__(self, build, folder, streams, pace):
+        super().__init__(build, folder, "full",
+                         ["--config-id", ",".join(str(i + 1) for i in range(streams)), "--pace", str(pace)])
+
+
+def collect(build, server, streams, seconds, extra, cores):
+    out = os.path.join(server.folder, "run")
+    command = [os.path.join(build, "akamai-direct-prof"), "-url", f"https://{server.address}/siem/v1",
+               "-edgerc", server.edgerc, "-ca-file", server.ca_file, "-config-id",
+               ",".join(str(i + 1) for i in range(streams)), "-limit", str(LIMIT), "-duration", f"{seconds}s",
+               "-no-profile", "-quiet", "-out", out] + extra
+    before = server.cpu_seconds()
+    subprocess.run(command, check=True, env={"PATH": os.environ["PATH"]}, stderr=subprocess.DEVNULL,
+                   preexec_fn=lambda: os.sched_setaffinity(0, cores))
+    with open(os.path.join(out, "run.json"), encoding="utf-8") as file:
+        record = json.load(file)
+    totals = record["totals"]
+    per_million = totals["cpu_seconds"] * 1e6 / totals["events"]
+    return {
+        "events_per_second": totals["events_per_second"],
+        "cpu_seconds_per_million": per_million,
+        "cpu_share": totals["cpu_seconds"] / totals["elapsed_seconds"],
+        "rss_mb": totals["rss_bytes_max"] / 1e6,
+        "server_cpu_share": (server.cpu_seconds() - before) / totals["elapsed_seconds"],
+        "workers": record["host"]["workers"],
+    }
+
+
+def measure(build, kind, counts, rounds, seconds, pace, extra, cores):
+    rows = {count: [] for count in counts}
+    with tempfile.TemporaryDirectory() as folder:
+        server = Server(build, folder, max(counts), pace)
+        try:
+            for _ in range(rounds):
+                for count in counts:
+                    rows[count].append(collect(build, server, count, seconds, extra, cores))
+        finally:
+            server.stop()
+    results = []
+    for count, row in rows.items():
+        result = {"bench": "streams", "kind": kind, "streams": count, "rounds": rounds}
+        result.update({key: round(statistics.median(r[key] for r in row), 4) for key in row[0]})
+        results.append(result)
+        print(json.dumps(result), flush=True)
+    return results
+
+
+def paced_table(title, rows):
+    print(f"\n{title}\n{'streams':>7} {'wanted/s':>10} {'events/s':>10} {'share':>6} {'CPU':>6} {'CPU-s/M':>8} "
+          f"{'one core full at':>17} {'streams':>8} {'RSS MB':>7} {'server CPU':>11}")
+    for row in rows:
+        wanted, full = row["streams"] * PACE, 1e6 / row["cpu_seconds_per_million"]
+        print(f"{row['streams']:7} {wanted:10} {row['events_per_second']:10.0f} "
+              f"{row['events_per_second'] / wanted:6.3f} {row['cpu_share']:6.3f} "
+              f"{row['cpu_seconds_per_million']:8.3f} {full:17.0f} {full / PACE:8.1f} {row['rss_mb']:7.1f} "
+              f"{row['server_cpu_share']:11.3f}")
+
+
+def main():
+    build = sys.argv[1]
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
+    seconds = int(sys.argv[3]) if len(sys.argv) > 3 else 6
+    everywhere = os.sched_getaffinity(0)
+    one = measure(build, "paced, one worker", PACED, rounds, seconds, PACE, ["-workers", "1"], {0})
+    many = measure(build, "paced, a worker a core", PACED, rounds, seconds, PACE, [], everywhere)
+    unpaced = measure(build, "unpaced, one worker", UNPACED, rounds, seconds, 0, ["-workers", "1"], {0})
+    paced_table("13,500 events/s for each stream, one worker on one core", one)
+    paced_table(f"the same, {many[-1]['workers']:.0f} workers on all cores, which the server shares", many)
+    print(f"\nas fast as it goes, one worker on one core\n{'streams':>7} {'events/s':>10} {'CPU-s/M':>8} "
+          f"{'to one':>7} {'RSS MB':>7} {'MB each':>8}")
+    for row in unpaced:
+        first = unpaced[0]
+        each = (row["rss_mb"] - first["rss_mb"]) / (row["streams"] - 1) if row["streams"] > 1 else 0
+        print(f"{row['streams']:7} {row['events_per_second']:10.0f} {row['cpu_seconds_per_million']:8.3f} "
+              f"{row['cpu_seconds_per_million'] / first['cpu_seconds_per_million']:7.3f} {row['rss_mb']:7.1f} "
+              f"{each:8.2f}")
+
+
+if __name__ == "__main__":
+    main()
