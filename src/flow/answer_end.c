@@ -241,7 +241,8 @@ void answer_finish(struct stream *stream, enum fault fault, int64_t now_ns)
 	int reusable = stream->head_seen && stream->body_over && stream->response.keep_alive &&
 		       !stream->transport_over && cursor_in_bytes(&stream->plain_in) == 0 &&
 		       cursor_in_bytes(&stream->cipher_in) == 0 && fault == FAULT_NONE &&
-		       stream->request_at == stream->request_bytes; /* answered before it was asked */
+		       stream->request_at == stream->request_bytes && /* else answered before it was asked */
+		       (!stream->tls || tls_usable(stream->tls)); /* a bad record may lie behind the answer */
 
 	stage_enter(stream->flow->stage, STAGE_PROGRAM);
 	int good = driver->table->answer(driver, stream_time(stream, now_ns), &answer);

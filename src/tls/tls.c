@@ -306,6 +306,11 @@ int tls_established(const struct tls *tls)
 	return tls->state == TLS_STATE_ESTABLISHED || tls->state == TLS_STATE_CLOSED;
 }
 
+int tls_usable(const struct tls *tls)
+{
+	return tls->state == TLS_STATE_ESTABLISHED && !tls->closing;
+}
+
 enum fault tls_end_of_transport(struct tls *tls)
 {
 	if (tls->state == TLS_STATE_CLOSED || tls->state == TLS_STATE_IDLE || tls->fault != FAULT_NONE)

@@ -119,6 +119,8 @@ enum step tls_kernel_error(struct tls *tls, int error);
 
 /* 1 once the handshake is complete and the certificate was verified. */
 int tls_established(const struct tls *tls);
+/* 1 while another request may be sent and answered: established, no fault, and nobody has said goodbye. */
+int tls_usable(const struct tls *tls);
 /* The connection's transport ended (recv returned 0): FAULT_NONE after a close_notify, else the fault. */
 enum fault tls_end_of_transport(struct tls *tls);
 

@@ -4,7 +4,7 @@
  *seals properly around arbitrary content (so what is tried is what an authenticated but mad server can do).
  *Even first byte: the rest is what a server answers to the ClientHello. Invariants: the answers and the fault
  *agree, faults are sticky and have a sentence, the outcome does not depend on the split, the output stays
- *within its bound.
+ *within its bound, and what waits in it are our records, in order, each number used once, an alert the last.
  *
  *	odd:  u8 1; then records: u8 type, u8 padding, u16 bytes (little endian), bytes
  *	even: u8 0; bytes
@@ -86,6 +86,29 @@ static void build(const uint8_t *data, size_t bytes)
 	}
 }
 
+/* As the server would read it. A record that anybody else made, or one under a number that is used, does not
+ * open. */
+static void check_output(const struct tls *tls)
+{
+	static uint8_t plain[TLS_PLAIN_BYTES_MAX];
+	struct tls_record reader = { 0 };
+	struct tls_opened opened;
+	struct span output = tls_output(tls);
+	struct cursor_in cipher = { output.base, output.base + output.bytes };
+	struct cursor_out room = { plain, plain + sizeof plain };
+	if (tls_record_init(&reader, &fresh->sender.keys) < 0)
+		fail("no reader");
+	while (cursor_in_bytes(&cipher)) {
+		if (tls_record_open(&reader, &cipher, &room, &opened) != STEP_DONE)
+			fail("the output holds what is not ours");
+		if (opened.type == TLS_CONTENT_ALERT && cursor_in_bytes(&cipher))
+			fail("something is sent behind an alert");
+		if (opened.type == TLS_CONTENT_HANDSHAKE && tls_record_update(&reader) < 0)
+			fail("no next key");
+	}
+	tls_record_wipe(&reader);
+}
+
 static struct outcome run(struct tls *tls, const uint8_t *wire, size_t wire_bytes, size_t step_bytes)
 {
 	static uint8_t plain[PLAIN_BYTES];
@@ -137,6 +160,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 		restore();
 		build(data + 1, bytes - 1);
 		struct outcome whole = run(pair.tls, pair.wire, pair.wire_bytes, PAIR_WIRE_BYTES);
+		check_output(pair.tls);
 		restore();
 		compare(whole, run(pair.tls, pair.wire, pair.wire_bytes, 7));
 		restore();

@@ -61,10 +61,11 @@ def answer(body, closes):
 
 
 class Server:
-    """Page n has offset n; `attacks[n]` is played in its middle, once. An attack on the handshake is played on the
-    connection that is to ask for page n."""
+    """Page n has offset n; `attacks[n]` is played in its middle (or before, or behind the page), once. An attack on the
+    handshake is played on the connection that is to ask for page n."""
 
-    def __init__(self, identity, version, ciphers, mode, attacks):
+    def __init__(self, identity, version, ciphers, mode, attacks, place="middle"):
+        self.place = place
         self.identity, self.version, self.ciphers, self.mode, self.attacks = identity, version, ciphers, mode, attacks
         self.played, self.asked, self.heard, self.problems = set(), [], {}, []
         self.next_page = 0
@@ -131,7 +132,11 @@ class Server:
         if not last and page not in self.played and not self.is_prologue(page):
             self.played.add(page)
             attack = self.attacks[page]
-            it.good(len(it.stock) - len(body) + PAGE_EVENTS // 4 * len(event(page * PAGE_EVENTS)) + 100)
+            if self.place == "middle":
+                it.good(len(it.stock) - len(body) + PAGE_EVENTS // 4 * len(event(page * PAGE_EVENTS)) + 100)
+            elif self.place == "behind":
+                it.good()
+                self.next_page = page + 1
             attack.play(it)
             if not attack.goes_on(self.mode):
                 self.heard[page] = it.farewell()
@@ -256,6 +261,28 @@ def test_pages(folder, identity):
             TAP.report(f"{name}: all events, once, in order", problems)
 
 
+def test_places(folder, identity):
+    """Before the answer, on a kept connection: it is asked again, without a word. Behind it: it counts, and what comes
+    is on no account taken for the next answer."""
+    for version, ciphers in VARIANTS:
+        for mode in MODES:
+            for place in ("before", "behind"):
+                # What uses the stock up is a part of the answer, which has its places already.
+                attacks = [it for it in ATTACKS if version in it.versions and ONLY in it.name and
+                           it.expected[mode][0] != "NONE" and "replayed" not in it.name]
+                server = Server(identity, version, ciphers, mode, attacks, place)
+                process, seen, _ = collect(folder, server)
+                server.stop()
+                problems = list(server.problems)
+                if seen != b"".join(events_of(page) for page in range(len(attacks))) or process.returncode:
+                    problems.append(f"exit status {process.returncode}, {len(seen)} bytes: {process.stderr[-2000:]}")
+                asked = [server.asked.count(page) for page in range(len(attacks))]
+                wanted = 2 if place == "before" else 1
+                if asked != [wanted] * len(attacks):
+                    problems.append(f"the pages are asked for {asked} times, wanted {wanted}")
+                TAP.report(f"TLS 1.{version[1]} {mode}: {len(attacks)} attacks {place} an answer", problems)
+
+
 # Servers that say nothing more
 
 def silence(name, play):
@@ -322,7 +349,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="tls-hostile-")
     try:
         identity = make_identity(folder)
-        for test in (test_pages, test_silence, test_strangers):
+        for test in (test_pages, test_places, test_silence, test_strangers):
             test(folder, identity)
     finally:
         shutil.rmtree(folder)

@@ -459,6 +459,7 @@ static void run_misbehaviour(size_t index, const struct misbehaviour *it)
 	establish(index);
 	pair_seal_init(&pair, &seal);
 	push_all(TLS_PLAIN_BYTES_MAX);
+	EQ(tls_usable(pair.tls), 1);
 	pair_seal(&pair, &seal, (struct seal_shape){ .type = it->type }, it->content, it->bytes);
 	if (push_all(TLS_PLAIN_BYTES_MAX) != STEP_BROKEN)
 		FAIL("%s is accepted", it->name);
@@ -469,6 +470,7 @@ static void run_misbehaviour(size_t index, const struct misbehaviour *it)
 	EQ(tls_write(pair.tls, span_of("x", 1)), it->fault);
 	EQ(tls_end_of_transport(pair.tls), it->fault);
 	EQ(received_bytes, 0);
+	EQ(tls_usable(pair.tls), 0);
 	/* One alert, and of our making: what BoringSSL sent would have a sequence number that is used. */
 	EQ(pair_to_server(&pair), it->alert < 0 ? 0 : tls_sender_record_bytes(&pair.tls->sender, 2));
 	ERR_clear_error();
@@ -569,6 +571,7 @@ static void the_end_is_marked(void)
 		EQ(pair.wire_bytes, 4);
 		EQ(push_all(TLS_PLAIN_BYTES_MAX), STEP_DONE);
 		EQ(tls_established(pair.tls), 1);
+		EQ(tls_usable(pair.tls), 0);
 		EQ(tls_end_of_transport(pair.tls), FAULT_NONE);
 		tls_close(pair.tls);
 		GT(tls_output(pair.tls).bytes, 0);
