@@ -2,12 +2,16 @@
  *
  * What the experiment is to do: flags, and the matrix that they make.
  */
+#include <errno.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/duration.h"
+#include "base/file.h"
 #include "cli/experiment.h"
 #include "cli/flags.h"
 
@@ -254,9 +258,17 @@ int experiment_settings(struct experiment *experiment, int argc, char **argv,
 		return usage(error, "-out names no folder; -out . is this one");
 	if (settings->url && !settings->url[0])
 		return usage(error, "-url is empty");
+	if (settings->url && strncasecmp(settings->url, "https://", 8) != 0 &&
+	    strncasecmp(settings->url, "http://", 7) != 0)
+		return usage(error, "-url must begin with https:// (or http://), not \"%s\"", settings->url);
 	if (matrix_make(experiment, error) < 0 || ids_parse(experiment, error) < 0)
 		return -1;
 	if (settings->program && !experiment->cells[experiment->cell_count - 1].interpreted)
 		return usage(error, "-prog is for the interpreted runner, which -runners leaves out");
+	FILE *program = settings->program ? file_read_regular(settings->program) : NULL;
+	if (settings->program && !program)
+		return usage(error, "cannot read the program %s: %s", settings->program, strerror(errno));
+	if (program)
+		fclose(program);
 	return 0;
 }

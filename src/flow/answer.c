@@ -160,7 +160,8 @@ static enum step answer_close_body(struct stream *stream)
 		return STEP_DONE;
 	if (step != STEP_HUNGRY)
 		return step;
-	return page_end(stream->page);
+	/* Of a page that is cut the last line may be half of one. */
+	return answer_fault(stream) == FAULT_NONE ? page_end(stream->page) : STEP_BROKEN;
 }
 
 static int answer_is_opened_here(const struct stream *stream)

@@ -30,8 +30,7 @@ void answer_header_seen(void *owner, struct span name, struct span value)
 	headers->bytes += name.bytes + value.bytes;
 }
 
-/* The first thing that went wrong, from the wire upwards. */
-static enum fault answer_fault(struct stream *stream)
+enum fault answer_fault(struct stream *stream)
 {
 	/* A bad record says more than the body that it cut. A bare end is judged by what it cut. */
 	if (!stream->body_over && stream->transport_fault != FAULT_NONE &&

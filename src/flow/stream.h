@@ -168,6 +168,8 @@ enum pump answer_pump(struct stream *stream);
 int answer_is_page(const struct stream *stream);
 
 /* answer_end.c */
+/* The first thing that went wrong, from the wire upwards. */
+enum fault answer_fault(struct stream *stream);
 void answer_header_seen(void *owner, struct span name, struct span value);
 /* Tells the driver what came of it. */
 void answer_finish(struct stream *stream, enum fault fault, int64_t now_ns);

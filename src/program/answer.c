@@ -251,8 +251,10 @@ void program_push_answer(lua_State *lua, const struct program_answer *answer, in
 	}
 	if (answer->problem)
 		set_problem(lua, answer->problem);
-	if (lines)
+	if (lines) {
 		set_page(lua, answer);
+		program_of(lua)->mismatched = answer->skip && strcmp(answer->skip, "mismatch") == 0;
+	}
 	program_slot_push(lua, PROGRAM_SLOT_ANSWER);
 	lua_setmetatable(lua, -2);
 }

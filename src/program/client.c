@@ -269,6 +269,11 @@ static int client_commit(lua_State *lua)
 	size_t bytes = 0;
 	if (program->calling)
 		return luaL_error(lua, "client:commit can only be called while no request is under way");
+	if (program->mismatched)
+		return luaL_error(lua,
+				  "client:commit would lose the lines of the last page: it does not "
+				  "repeat what was handed on before (skip is \"mismatch\"), so that nothing "
+				  "of it was handed on; ask again with resume = \"search\" or \"none\"");
 	luaL_argexpected(lua, lua_istable(lua, 1), 1, "client, as in client:commit(cursor)");
 	const char *cursor = luaL_optlstring(lua, 2, "", &bytes);
 	luaL_argcheck(lua, bytes <= PROGRAM_CURSOR_BYTES_MAX, 2, "a cursor has 4 KB at most");

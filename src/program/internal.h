@@ -65,6 +65,7 @@ struct program {
 	int committed;
 	int unplaced;	     /* the program raised an error that is to name no line */
 	lua_State *blamed;   /* whose line is named when what failed has none; NULL: nobody's */
+	int mismatched;	     /* the last page was withheld: a commit would lose its lines */
 	int coroutine_depth; /* coroutines of the program's own that are being resumed or closed */
 	int close_depth;
 

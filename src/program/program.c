@@ -271,7 +271,7 @@ static int make_main(lua_State *lua)
 void program_begin(struct program *program)
 {
 	program->main = NULL;
-	program->waiting = program->committed = 0;
+	program->waiting = program->committed = program->mismatched = 0;
 	program->error[0] = 0;
 	program_budget_begin(program);
 	program->failed = call_state(program, make_main) < 0;

@@ -429,7 +429,9 @@ def test_wrong_words():
             (["-runs", "65"], "must be from 1"), (["-duration", "0s"], "must be from 1s"),
             (["-duration", "soon"], "wants a duration"), (["-edgerc", "x"], "goes with -url"),
             (["-config-id", "5"], "goes with -url"), (["-ca-file", "x"], "goes with -url"),
-            (["-url", ""], "-url is empty"), (["-url", "https://x", "-event-size", "lean"], "the simulator's"),
+            (["-prog", "/nonexistent.lua"], "cannot read the program /nonexistent.lua"),
+            (["-url", "ftp://x"], "must begin with https://"), (["-url", ""], "-url is empty"),
+            (["-url", "https://x", "-event-size", "lean"], "the simulator's"),
             (["-url", "https://x", "-streams", "3", "-config-id", "1,2"], "names 2"),
             (["-runners", "direct", "-prog", "x.lua"], "leaves out"), (["-quik"], "did you mean -quick?"),
             (["extra"], "flags only"), (["-out", ""], "names no folder")]:

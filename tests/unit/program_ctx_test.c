@@ -326,6 +326,28 @@ static void counters_have_an_end(void)
 	end();
 }
 
+static void a_page_that_was_withheld_is_not_committed(void)
+{
+	struct program_answer answer = bench_answer(200);
+	begin("function execute(ctx, client)\n"
+	      "  client:stream{ url = ctx.env.URL }\n"
+	      "  client:get{ url = ctx.env.URL }\n"
+	      "  print(pcall(client.commit, client))\n"
+	      "  client:stream{ url = ctx.env.URL, resume = 'none' }\n"
+	      "  client:commit()\n"
+	      "end");
+	bench_resume(&bench, NULL);
+	answer.skip = "mismatch";
+	bench_resume(&bench, &answer);
+	answer_page();
+	HAS_TEXT(bench.log, "false client:commit would lose the lines of the last page");
+	const char *cursor;
+	EQ(program_committed(bench.program, &cursor), 0);
+	answer_page();
+	EQ(program_committed(bench.program, &cursor), 1);
+	end();
+}
+
 static void logs_have_an_end(void)
 {
 	fails("while true do pcall(print, ('x'):rep(2000)) end",
@@ -563,6 +585,7 @@ TEST_MAIN(T(commits_are_told_once), T(events_are_lines_in_control_mode), T(event
 	  T(what_is_emitted_is_checked), T(sleeps_until), T(ctx_says_who_and_when),
 	  T(variables_are_those_of_the_environment), T(what_is_said_is_one_clean_line_without_secrets),
 	  T(long_texts_are_cut_between_characters), T(counters_add_up), T(counters_have_an_end),
-	  T(logs_have_an_end), T(the_state_is_kept_as_json), T(a_state_that_cannot_be_kept_is_an_error),
-	  T(a_program_that_failed_keeps_its_state_and_its_error), T(execute_says_how_it_ended),
-	  T(execute_can_begin_anew), T(an_observer_sees_which_states_run), T(pages_need_no_more_memory))
+	  T(logs_have_an_end), T(a_page_that_was_withheld_is_not_committed), T(the_state_is_kept_as_json),
+	  T(a_state_that_cannot_be_kept_is_an_error), T(a_program_that_failed_keeps_its_state_and_its_error),
+	  T(execute_says_how_it_ended), T(execute_can_begin_anew), T(an_observer_sees_which_states_run),
+	  T(pages_need_no_more_memory))
