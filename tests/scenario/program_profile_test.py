@@ -78,7 +78,7 @@ class Run:
             command = command_of(BUILD, simulator, self.out, self.out + ".ndjson", name="akamai-prof")
             command.remove("-no-profile")
             command[command.index("60s")] = "10s"
-            command += ["-config-id", "1,2", "-prog", program, "-hz", "499", "-poll-timeout", "10s",
+            command += ["-config-id", "1,2", "-workers", "2", "-prog", program, "-hz", "499", "-poll-timeout", "10s",
                         "-cpu-profile-duration", "5s"]
             result = subprocess.run(command, capture_output=True, check=False, timeout=240,
                                     env=environment_of(simulator))
@@ -140,6 +140,24 @@ def test_stacks_go_from_the_collector_through_the_program():
         equal(sample.labels.get("stage"), "program", f"the stage of {path}")
         seen += samples
     at_least(seen, 50, "samples in the coroutine")
+
+
+@test
+def test_each_worker_has_stages_and_functions_of_its_own():
+    stages, functions = {}, {}
+    for samples, names, _, sample in the_run().stacks():
+        thread = sample.labels["thread"]
+        if not thread.startswith("worker "):
+            continue
+        if "stage" not in sample.labels:
+            raise Failure(f"{thread} has a sample without a stage: {names}")
+        stages.setdefault(thread, set()).add(sample.labels["stage"])
+        if "two_thirds" in names:
+            functions[thread] = functions.get(thread, 0) + samples
+    equal(sorted(stages), ["worker 1", "worker 2"], "threads with samples")
+    for thread, seen in stages.items():
+        contains(" ".join(sorted(seen)), "program", f"stages of {thread}")
+        at_least(functions.get(thread, 0), 20, f"samples of {thread} in the program's function")
 
 
 @test
