@@ -177,7 +177,8 @@ def one_is_forbidden(runner):
 
 @test("one whose program fails stops no other")
 def one_program_fails():
-    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/program/akamai.lua"), encoding="utf-8") as file:
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(here, "../../src/program/akamai.lua"), encoding="utf-8") as file:
         program = file.read()
     program = program.replace("function execute(run_ctx, run_client)\n", 'function execute(run_ctx, run_client)\n'
                               '\tif run_ctx.env.CONFIG_ID == "2" then error("this one is broken") end\n')
@@ -294,7 +295,8 @@ def full_disk(runner):
         result = collect_many(runner, simulator, 4, "-workers", "4", "-limit", "2000", "-sink", "file:/dev/full",
                               sink=False)
         equal(result.status, 1, "the exit status")
-        equal(result.stderr.count(f"\n{runner}: /dev/full cannot be written: No space left on device (ENOSPC)"), 1,
+        said = f"\n{runner}: /dev/full cannot be written: No space left on device (ENOSPC)"
+        equal(result.stderr.count(said), 1,
               "times that it was said: " + result.stderr[-1500:])
         equal({s["end_reason"] for s in result.record["streams"]}, {"failed"}, "the ends")
 
