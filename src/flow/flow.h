@@ -21,7 +21,7 @@
 #include "tls/tls.h"
 
 /* Limits, each with its reason. */
-#define FLOW_STREAMS_MAX 64 /* one worker; each stream needs about half a megabyte */
+#define FLOW_STREAMS_MAX 64 /* one process; each stream needs about a megabyte */
 #define FLOW_SERVERS_MAX 16 /* a program talks to a handful of hosts; each keeps its addresses */
 #define FLOW_RECEIVE_BYTES                                                                                   \
 	((size_t)262144)		   /* one large reused buffer: measured best, see perf/ring_bench.c */

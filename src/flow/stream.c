@@ -333,8 +333,9 @@ static void stream_timeout(struct stream *stream, int64_t now_ns)
 
 void stream_advance(struct stream *stream, int64_t now_ns)
 {
-	/* A question may be answered without waiting (a refused connection, say), and a program may wait for no
-	 * time at all: what it does then is its own business, but signals and other streams have their turn. */
+	/* A question may be answered without waiting (a refused connection, say), and a program may wait for
+	 * no time at all: what it does then is its own business, but signals and other streams have their
+	 * turn. */
 	for (int steps = 0; steps < STREAM_STEPS_MAX; steps++) {
 		if (stream->state == STREAM_ENDED || stream_deadline_ns(stream) > now_ns)
 			return;
