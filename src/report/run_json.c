@@ -416,7 +416,7 @@ struct run_record *run_json_read(const char *path, int *ret_missing,
 	struct json_object *document = tokener ? json_tokener_parse_ex(tokener, bytes, (int)used + 1) : NULL;
 	if (json_object_is_type(document, json_type_object))
 		record = read_record(document);
-	else if (document)
+	else if (document || (tokener && json_tokener_get_error(tokener) == json_tokener_success)) /* null */
 		snprintf(error, REPORT_ERROR_BYTES_MAX,
 			 "%.800s holds no JSON object: it is not the record of a run", path);
 	else

@@ -177,6 +177,9 @@ static void damage_is_said_and_is_an_error(void)
 	file_write(&folder, "run.json", "[1,2]");
 	EQ(report_write(folder.path, error), -1);
 	HAS_TEXT(error, "holds no JSON object");
+	file_write(&folder, "run.json", "null");
+	EQ(report_write(folder.path, error), -1);
+	HAS_TEXT(error, "holds no JSON object");
 	folder_remove(&folder);
 }
 
