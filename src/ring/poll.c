@@ -219,8 +219,13 @@ static void poll_cancel(struct ring *ring, struct ring_operation *operation)
 static void poll_cancel_fd(struct ring *ring, int fd)
 {
 	for (struct ring_operation *at = ring->pending.first; at; at = at->next) {
-		if (at->fd == fd)
-			at->phase = PHASE_TRY;
+		if (at->fd != fd)
+			continue;
+		/* io_uring tries a send that was started just before it sees the cancel request. It may be
+		 * the TLS alert that says why the connection ends. */
+		if (at->verb == RING_SEND && at->phase == PHASE_TRY)
+			call(at);
+		at->phase = PHASE_TRY;
 	}
 }
 

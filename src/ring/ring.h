@@ -149,7 +149,7 @@ void ring_cancel(struct ring *ring, struct ring_operation *operation);
 struct ring_operation *ring_wait(struct ring *ring, int64_t deadline_ns);
 
 /* Cancels the fd's pending operations, waits for them, closes it. Their structs are idle afterwards and
- * are not returned by ring_wait(). */
+ * are not returned by ring_wait(). A send that was started is tried once before. */
 void ring_close_fd(struct ring *ring, int fd);
 
 /* Cancels everything, waits for it, frees kernel resources. Accepts NULL. */

@@ -25,6 +25,8 @@ BUILD = sys.argv[1]
 ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
 VARIANTS = (("13", "server"), ("12", "ECDHE-ECDSA-AES128-GCM-SHA256"))
 MODES = ("inplace", "ssl")
+# Version, ciphers, mode, more arguments.
+RUNS = [(*variant, mode, ()) for variant in VARIANTS for mode in MODES] + [(*VARIANTS[0], "inplace", ("-io", "poll"))]
 PAGE_EVENTS, PAD_BYTES = 40, 1200  # 48 KB: room for two records as large as can be
 COLLECTOR_SECONDS_MAX = 200
 
@@ -233,32 +235,31 @@ def judge_page(server, page, attack, seen):
 
 
 def test_pages(folder, identity):
-    for version, ciphers in VARIANTS:
-        for mode in MODES:
-            attacks = [it for it in ATTACKS if version in it.versions and ONLY in it.name]
-            attacks += [it for it in HANDSHAKES if version in it[2] and ONLY in it[0] and it[3] != "TLS_NOT_TLS"]
-            server = Server(identity, version, ciphers, mode, attacks)
-            process, seen, record = collect(folder, server)
-            server.stop()
-            name = f"TLS 1.{version[1]} {mode}"
-            counts = collections.Counter(int(it) for it in re.findall(rb'"number": ([0-9]+)', seen))
-            for page, attack in enumerate(attacks):
-                said = attack.name if isinstance(attack, Attack) else "in the handshake: " + attack[0]
-                TAP.report(f"{name}: {said}", judge_page(server, page, attack, counts))
-            TAP.report(f"{name}: a warning for each", judge_warnings(process.stderr, attacks, mode))
-            problems = server.problems
-            if process.returncode or not record:
-                problems.append(f"exit status {process.returncode}: {process.stderr[-3000:]}")
-            else:
-                stream = record["streams"][0]
-                if (stream["tls_mode"], stream["events"], stream["end_reason"]) != (
-                        mode, len(attacks) * PAGE_EVENTS, "drained"):
-                    problems.append(f"run.json says {stream}")
-            if seen != b"".join(events_of(page) for page in range(len(attacks))):
-                problems.append(f"the output's {len(seen)} bytes are not the events in their order")
-            if EVIL.strip() in seen:
-                problems.append("a byte of a bad record is in the output")
-            TAP.report(f"{name}: all events, once, in order", problems)
+    for version, ciphers, mode, arguments in RUNS:
+        attacks = [it for it in ATTACKS if version in it.versions and ONLY in it.name]
+        attacks += [it for it in HANDSHAKES if version in it[2] and ONLY in it[0] and it[3] != "TLS_NOT_TLS"]
+        server = Server(identity, version, ciphers, mode, attacks)
+        process, seen, record = collect(folder, server, *arguments)
+        server.stop()
+        name = " ".join((f"TLS 1.{version[1]} {mode}", *arguments))
+        counts = collections.Counter(int(it) for it in re.findall(rb'"number": ([0-9]+)', seen))
+        for page, attack in enumerate(attacks):
+            said = attack.name if isinstance(attack, Attack) else "in the handshake: " + attack[0]
+            TAP.report(f"{name}: {said}", judge_page(server, page, attack, counts))
+        TAP.report(f"{name}: a warning for each", judge_warnings(process.stderr, attacks, mode))
+        problems = server.problems
+        if process.returncode or not record:
+            problems.append(f"exit status {process.returncode}: {process.stderr[-3000:]}")
+        else:
+            stream = record["streams"][0]
+            if (stream["tls_mode"], stream["events"], stream["end_reason"]) != (
+                    mode, len(attacks) * PAGE_EVENTS, "drained"):
+                problems.append(f"run.json says {stream}")
+        if seen != b"".join(events_of(page) for page in range(len(attacks))):
+            problems.append(f"the output's {len(seen)} bytes are not the events in their order")
+        if EVIL.strip() in seen:
+            problems.append("a byte of a bad record is in the output")
+        TAP.report(f"{name}: all events, once, in order", problems)
 
 
 def test_places(folder, identity):
