@@ -33,6 +33,7 @@ static const struct variant variants[] = {
 	{ "read_fixed 128K", RECEIVE_SINGLE, OPTION_REGISTERED, 128, 0, 0 },
 	{ "read_fixed 512K", RECEIVE_SINGLE, OPTION_REGISTERED, 512, 0, 0 },
 	{ "read_fixed 1M", RECEIVE_SINGLE, OPTION_REGISTERED, 1024, 0, 0 },
+	{ "read_fixed 2M", RECEIVE_SINGLE, OPTION_REGISTERED, 2048, 0, 0 },
 	{ "src/ring, fixed 256K", RECEIVE_ROOM, OPTION_REGISTERED, 256, 0, 0 },
 	{ "src/ring, plain 256K", RECEIVE_ROOM, 0, 256, 0, 0 },
 	{ "src/ring, poll 256K", RECEIVE_ROOM, OPTION_POLL_ENGINE, 256, 0, 0 },
