@@ -525,8 +525,6 @@ static int run_open_program(struct run *run, char *error)
 		return -1;
 	if (!settings->state)
 		return 0;
-	if (!run->link && state_folder(settings->state, error) < 0)
-		return -1;
 	for (size_t i = 0; i < settings->config_count; i++)
 		if (state_read(settings->state, settings->config_ids[i], &run->states[i], error) < 0)
 			return -1;
@@ -654,6 +652,18 @@ static int rights_are_there(void)
 	       (syscall(SYS_capget, &header, data) == 0 && (data[0].permitted | data[1].permitted) != 0);
 }
 
+/* For this process and the collector, until both have ended. 0, or -1 after having said why. */
+static int run_lock_states(const struct settings *settings)
+{
+	char error[STATE_ERROR_BYTES_MAX];
+	int code = settings->state ? state_folder(settings->state, error) : 0;
+	for (size_t i = 0; settings->state && code == 0 && i < settings->config_count; i++)
+		code = state_lock(settings->state, settings->config_ids[i], error) < 0 ? -1 : 0;
+	if (code < 0)
+		fprintf(stderr, "%s: %s\n", settings->runner, error);
+	return code;
+}
+
 /* The settings make sense. Two processes where somebody must keep rights that the collector gives up. */
 static int run_settled(struct settings *settings)
 {
@@ -667,6 +677,8 @@ static int run_settled(struct settings *settings)
 			settings->user);
 	else if (settings->user && confine_find_user(settings->user, &uid, &gid, error) < 0)
 		fprintf(stderr, "%s: %s\n", settings->runner, error);
+	else if (run_lock_states(settings) < 0)
+		status = 1;
 	else if (!settings->no_profile || (confined && rights_are_there()))
 		status = supervise(settings);
 	else

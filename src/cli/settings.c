@@ -286,6 +286,8 @@ static int settings_sink(struct settings *settings, char *error)
 	settings->sink_options.format = (enum sink_format)settings->format;
 	if (settings->state && !settings->state[0])
 		return settings_error(error, "-state names no folder; -state . is this one");
+	if (settings->prog && !settings->prog[0])
+		return settings_error(error, "-prog names no file");
 	settings->sink_options.output_fd = 1;
 	if (settings->json && settings->sink_options.kind == SINK_STDOUT)
 		return settings_error(error, "-json and -sink stdout both want stdout; use -sink file:PATH");

@@ -18,8 +18,6 @@ int settings_program(struct settings *settings, char *error)
 		settings->program = program_akamai;
 	if (!settings->prog)
 		return 0;
-	if (!settings->prog[0])
-		return settings_error(error, "-prog names no file");
 	FILE *file = file_read_regular(settings->prog);
 	if (!file)
 		return settings_error(error, "cannot read the program %.1000s: %s", settings->prog,

@@ -3,9 +3,11 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -16,7 +18,8 @@
 
 /* A configId may hold anything: what is neither a letter nor a digit is escaped, so that no name leads out of
  * the folder. -1: too long. */
-static int state_path(const char *folder, const char *stream_name, char path[static STATE_PATH_BYTES_MAX])
+static int state_path(const char *folder, const char *stream_name, const char *ending,
+		      char path[static STATE_PATH_BYTES_MAX])
 {
 	int used = snprintf(path, STATE_PATH_BYTES_MAX, "%s/", folder);
 	for (const char *at = stream_name; *at && used < STATE_PATH_BYTES_MAX; at++) {
@@ -25,7 +28,7 @@ static int state_path(const char *folder, const char *stream_name, char path[sta
 		used += snprintf(path + used, room, plain ? "%c" : "%%%02X", (unsigned char)*at);
 	}
 	if (used < STATE_PATH_BYTES_MAX)
-		used += snprintf(path + used, (size_t)(STATE_PATH_BYTES_MAX - used), ".json");
+		used += snprintf(path + used, (size_t)(STATE_PATH_BYTES_MAX - used), "%s", ending);
 	return used < STATE_PATH_BYTES_MAX ? 0 : -1;
 }
 
@@ -39,12 +42,36 @@ int state_folder(const char *folder, char error[static STATE_ERROR_BYTES_MAX])
 	return code < 0 ? -1 : 0;
 }
 
+int state_lock(const char *folder, const char *stream_name, char error[static STATE_ERROR_BYTES_MAX])
+{
+	char path[STATE_PATH_BYTES_MAX];
+	int fd = -1;
+	errno = ENAMETOOLONG;
+	if (state_path(folder, stream_name, ".lock", path) == 0)
+		fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (fd >= 0 && flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return fd;
+	int code = errno;
+	if (fd >= 0)
+		close(fd);
+	if (code == EWOULDBLOCK)
+		snprintf(
+			error, STATE_ERROR_BYTES_MAX,
+			"another run has the state of configId %.200s in %.1000s: two would hand on the same "
+			"events twice; wait for it, or name another folder with -state",
+			stream_name, folder);
+	else
+		snprintf(error, STATE_ERROR_BYTES_MAX, "cannot lock the state in %.1000s: %s", folder,
+			 strerror(code));
+	return -1;
+}
+
 int state_read(const char *folder, const char *stream_name, char **ret_text,
 	       char error[static STATE_ERROR_BYTES_MAX])
 {
 	char path[STATE_PATH_BYTES_MAX];
 	*ret_text = NULL;
-	int code = state_path(folder, stream_name, path) < 0 ? ENAMETOOLONG : 0;
+	int code = state_path(folder, stream_name, ".json", path) < 0 ? ENAMETOOLONG : 0;
 	FILE *file = code ? NULL : file_read_regular(path);
 	if (!file && !code && errno == ENOENT)
 		return 0;
@@ -78,7 +105,7 @@ int state_write(const char *folder, const char *stream_name, const char *text,
 {
 	char path[STATE_PATH_BYTES_MAX];
 	struct file_beside file;
-	int code = state_path(folder, stream_name, path) < 0 ? -ENAMETOOLONG : 0;
+	int code = state_path(folder, stream_name, ".json", path) < 0 ? -ENAMETOOLONG : 0;
 	if (!code)
 		code = file_beside_begin(&file, path);
 	if (!code) {

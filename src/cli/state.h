@@ -12,6 +12,9 @@
 
 /* Makes the folder and looks whether it can be written. 0, or -1 with a sentence. */
 int state_folder(const char *folder, char error[static STATE_ERROR_BYTES_MAX]);
+/* Keeps other runs off the stream's state as long as the descriptor that is returned is open, in this process
+ * or in a child; -1 with a sentence. */
+int state_lock(const char *folder, const char *stream_name, char error[static STATE_ERROR_BYTES_MAX]);
 /* What the stream left there: *ret_text is allocated, NULL when there is nothing yet. 0, or -1 with a
  * sentence. */
 int state_read(const char *folder, const char *stream_name, char **ret_text,

@@ -401,8 +401,6 @@ static int supervisor_fork(struct supervisor *supervisor, struct settings *setti
 {
 	int fds[2];
 	int code = files_folder(settings->out, error);
-	if (code == 0 && settings->state)
-		code = state_folder(settings->state, error);
 	if (code < 0)
 		return code;
 	supervisor->signal_fd = signals_open();
@@ -428,9 +426,7 @@ static int supervisor_fork(struct supervisor *supervisor, struct settings *setti
 	explicit_bzero(&settings->credentials.edgegrid, sizeof settings->credentials.edgegrid);
 	return supervisor->child < 0 ? -1 : 0;
 }
-_Static_assert(PROFILER_ERROR_BYTES_MAX >= FILES_ERROR_BYTES_MAX &&
-		       PROFILER_ERROR_BYTES_MAX >= STATE_ERROR_BYTES_MAX,
-	       "one buffer for every sentence");
+_Static_assert(PROFILER_ERROR_BYTES_MAX >= FILES_ERROR_BYTES_MAX, "one buffer for every sentence");
 
 /* The child is told not to begin, or has ended already, which is then the reason. Returns the exit status. */
 static int supervisor_call_off(struct supervisor *supervisor, const char *error)

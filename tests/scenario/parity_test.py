@@ -183,6 +183,33 @@ def cursor_is_kept(name):
     return test
 
 
+def one_run_at_a_time():
+    """Two runs that began at the same cursor would hand on the same events twice."""
+    with Simulator(BUILD, "--events", "100", "--event-size", "lean", "--config-id", "1,2") as simulator:
+
+        def command(number, *more):
+            return command_of(BUILD, simulator, simulator.path(f"out{number}"), simulator.path(f"events{number}")) + [
+                "-state", simulator.path("state"), *more]
+
+        environment = environment_of(simulator)
+        first = subprocess.Popen(command(1, "-config-id", "1", "-follow"), stderr=subprocess.DEVNULL, env=environment)
+        try:
+            deadline = time.monotonic() + 60
+            while not any(request["mode"] == "offset" for request in simulator.requests()):
+                if time.monotonic() > deadline:
+                    raise Failure("the first run asks nothing")
+                time.sleep(0.05)
+            run = {"capture_output": True, "check": False, "timeout": 60, "env": environment, "text": True}
+            second = subprocess.run(command(2, "-config-id", "2,1"), **run)
+            equal((second.returncode, "another run has the state of configId 1" in second.stderr), (1, True),
+                  f"the second run's end: {second.stderr[-500:]}")
+            equal(subprocess.run(command(3, "-config-id", "2"), **run).returncode, 0, "another configId's exit status")
+        finally:
+            first.terminate()
+            equal(first.wait(timeout=60), 0, "the first run's exit status")
+        equal(subprocess.run(command(4, "-config-id", "1"), **run).returncode, 0, "the exit status of the one after")
+
+
 def every_fault_is_tried():
     listed = subprocess.run([BUILD + "/akamai-prof", "simulate", "--list-faults"], capture_output=True, check=True)
     names = re.findall(r"^  ([a-z0-9-]+) ", listed.stdout.decode(), re.MULTILINE)
@@ -191,6 +218,7 @@ def every_fault_is_tried():
 
 add_faults()
 TESTS += [("a cursor that is kept between runs, " + name, cursor_is_kept(name)) for name in (NATIVE, INTERPRETED)]
+TESTS.append(("one run at a time has a stream's state", one_run_at_a_time))
 TESTS.append(("every fault of the simulator is tried", every_fault_is_tried))
 
 if __name__ == "__main__":
