@@ -24,7 +24,9 @@
 #define FLOW_STREAMS_MAX 64 /* one process; each stream needs about a megabyte */
 #define FLOW_SERVERS_MAX 16 /* a program talks to a handful of hosts; each keeps its addresses */
 #define FLOW_RECEIVE_BYTES                                                                                   \
-	((size_t)262144)		   /* one large reused buffer: measured best, see perf/ring_bench.c */
+	((size_t)262144) /* one reused buffer: larger costs memory for each further stream */
+#define FLOW_RECEIVE_ALONE_BYTES                                                                             \
+	((size_t)1048576)		   /* of the only stream: 5 % less CPU, see src/ring/README.md */
 #define FLOW_PLAIN_BYTES ((size_t)131072)  /* decrypted window: several records, still in the cache */
 #define FLOW_SEND_BYTES ((size_t)65536)	   /* a request is under 41 KB even with the longest offset */
 #define FLOW_PROBLEM_BYTES ((size_t)65536) /* of an error's body; real ones are under 1 KB */
@@ -79,6 +81,7 @@ struct flow_settings {
 	/* What a former run of each stream left (flow_stream_report.state), or NULL each; NULL: none has. A
 	 * cursor in `plan` counts more. */
 	const char *const *states;
+	size_t receive_bytes; /* of each stream's receive buffer; 0: FLOW_RECEIVE_BYTES */
 	struct ring_options ring;
 	struct sink_options sink;
 	enum inflate_engine inflate;
@@ -119,7 +122,7 @@ struct flow_stream_report {
 	 * nothing, or when it is ahead of what is with the kernel. Lent until the next report. */
 	const char *state;
 	const char *state_error; /* why there is none, when there should be one; else NULL. As long lent */
-	int interpreted; /* a program decides, not the plan */
+	int interpreted;	 /* a program decides, not the plan */
 	struct plan_counters plan;
 	uint64_t events;      /* handed on, made ones included */
 	uint64_t made_events; /* by the program */

@@ -112,8 +112,10 @@ int stream_init(struct stream *stream, struct flow *flow, size_t index,
 	if (settings->tls)
 		stream->tls_slot = tls_create(settings->tls, arena);
 	stream->tls = settings->servers[0].secure ? stream->tls_slot : NULL;
-	stream->receive = arena_take(arena, FLOW_RECEIVE_BYTES, 4096);
-	ring_register_buffer(flow->ring, stream->receive, FLOW_RECEIVE_BYTES);
+	stream->receive_bytes =
+		flow->settings.receive_bytes ? flow->settings.receive_bytes : FLOW_RECEIVE_BYTES;
+	stream->receive = arena_take(arena, stream->receive_bytes, 4096);
+	ring_register_buffer(flow->ring, stream->receive, stream->receive_bytes);
 	if (stream->tls_slot)
 		stream->plain = arena_take(arena, FLOW_PLAIN_BYTES, 4096);
 	stream->inflate = inflate_create(settings->inflate, arena);

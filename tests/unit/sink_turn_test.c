@@ -314,6 +314,67 @@ static void a_break_is_everybodys(void)
 	close(fds[1]);
 }
 
+/* One of the two has pushed whole lines and says nothing more: the other is not held up, whatever is left in
+ * the first one's buffer. */
+static void whoever_pauses_holds_nobody_up(size_t line_bytes, unsigned lines)
+{
+	int fds[2];
+	struct scene scene;
+	struct member pausing, other;
+	struct output output = { 0 };
+	char *line = malloc(line_bytes);
+	memset(line, 'x', line_bytes);
+	line[line_bytes - 1] = '\n';
+	EQ(pipe2(fds, O_CLOEXEC), 0);
+	GE(fcntl(fds[1], F_SETPIPE_SZ, 1 << 20), 1);
+	scene_open(&scene, RING_ENGINE_AUTO, fds[1], 0);
+	member_open(&scene, &pausing, 0);
+	member_open(&scene, &other, 1);
+	EQ(ring_take_over(pausing.ring), 0);
+	EQ(ring_take_over(other.ring), 0);
+	for (unsigned i = 0; i < lines; i++) {
+		struct cursor_in in = { (uint8_t *)line, (uint8_t *)line + line_bytes };
+		EQ(sink_push(pausing.sink, &in, 0), STEP_HUNGRY);
+	}
+	struct cursor_in in = { (const uint8_t *)"b\n", (const uint8_t *)"b\n" + 2 };
+	EQ(sink_push(other.sink, &in, 1), STEP_HUNGRY);
+	sink_flush(other.sink);
+	EQ(sink_bytes_written(other.sink), 0);
+	while (lines > 1 && sink_bytes_written(pausing.sink) < SINK_BUFFER_BYTES - line_bytes)
+		member_wait(&pausing);
+	if (lines == 1) /* the rest of the one long line */
+		while (!sink_idle(pausing.sink))
+			member_wait(&pausing);
+	while (!sink_idle(other.sink))
+		member_wait(&other);
+	EQ(sink_bytes_written(other.sink), 2);
+	sink_flush(pausing.sink);
+	while (!sink_idle(pausing.sink))
+		member_wait(&pausing);
+	EQ(sink_bytes_written(pausing.sink), line_bytes * lines);
+	ring_finish(pausing.ring);
+	ring_finish(other.ring);
+	close(fds[1]);
+	read_all(fds[0], &output);
+	EQ(output.count, line_bytes * lines + 2);
+	free(output.bytes);
+	free(line);
+	close(fds[0]);
+	arena_finish(&pausing.arena);
+	arena_finish(&other.arena);
+	arena_finish(&scene.arena);
+}
+
+static void a_pause_between_lines(void)
+{
+	whoever_pauses_holds_nobody_up(1000, SINK_BUFFER_BYTES / 1000 + 1);
+}
+
+static void a_pause_behind_a_long_line(void)
+{
+	whoever_pauses_holds_nobody_up(SINK_BUFFER_BYTES + 5000, 1);
+}
+
 static int was_woken(int fd)
 {
 	uint64_t count;
@@ -362,5 +423,6 @@ static void first_come_first_served(void)
 	arena_finish(&arena);
 }
 
-TEST_MAIN(T(first_come_first_served), T(short_lines_uring), T(short_lines_poll), T(long_lines_uring),
-	  T(long_lines_poll), T(a_file_is_shared), T(a_break_is_everybodys))
+TEST_MAIN(T(first_come_first_served), T(a_pause_between_lines), T(a_pause_behind_a_long_line),
+	  T(short_lines_uring), T(short_lines_poll), T(long_lines_uring), T(long_lines_poll),
+	  T(a_file_is_shared), T(a_break_is_everybodys))
