@@ -3,7 +3,6 @@
  * For LD_PRELOAD: a server that would listen on all addresses listens on loopback only (gnutls-serv has no
  * option for that). Not a part of the product.
  */
-#define _GNU_SOURCE
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>

@@ -36,6 +36,11 @@ class Attack:
         self.expected = {"inplace": (fault, alert), "ssl": ssl or (fault, alert)}
         self.ends = ends  # properly, though early
 
+    def accepted(self, mode):
+        """[(fault, alert)]. A later BoringSSL may do what the RFC wants."""
+        mine, ours = self.expected[mode], self.expected["inplace"]
+        return [mine, ours] if "NONE" not in (mine[0], ours[0]) else [mine]
+
     def goes_on(self, mode):
         """It is legal, and the rest of the answer may follow."""
         return self.expected[mode][0] == "NONE" and not self.ends
