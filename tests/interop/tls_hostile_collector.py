@@ -66,8 +66,8 @@ class Server:
     """Page n has offset n; `attacks[n]` is played in its middle (or before, or behind the page), once. An attack on the
     handshake is played on the connection that is to ask for page n."""
 
-    def __init__(self, identity, version, ciphers, mode, attacks, place="middle"):
-        self.place = place
+    def __init__(self, identity, version, ciphers, mode, attacks, place="middle", forever=False):
+        self.place, self.forever = place, forever
         self.identity, self.version, self.ciphers, self.mode, self.attacks = identity, version, ciphers, mode, attacks
         self.played, self.asked, self.heard, self.problems = set(), [], {}, []
         self.next_page = 0
@@ -131,7 +131,7 @@ class Server:
                                    "limit": 10000}).encode() + b"\n"
         closes = self.is_prologue(page + 1)
         it.stock = answer(body, closes)
-        if not last and page not in self.played and not self.is_prologue(page):
+        if not last and (self.forever or page not in self.played) and not self.is_prologue(page):
             self.played.add(page)
             attack = self.attacks[page]
             if self.place == "middle":
@@ -333,6 +333,24 @@ def test_silence(folder, identity):
             TAP.report(f"TLS 1.{version[1]} {mode}: silence at any place is given up", problems)
 
 
+def test_no_end(folder, identity):
+    """A server that is never any better is asked less and less often, and what it gave is handed on once."""
+    for name in ("a bit flipped at -1", "33 key updates", "alert 0250", "close_notify, then data"):
+        attack = next(it for it in ATTACKS if it.name == name)
+        if ONLY not in name:
+            continue
+        server = Server(identity, "13", "server", "inplace", [attack], forever=True)
+        process, seen, record = collect(folder, server, "-duration", "4s", "-poll-timeout", "3s", "-backoff", "20ms")
+        server.stop()
+        problems = list(server.problems)
+        # Twice at once, then after 20, 40, 80... ms, give or take: the eleventh would come behind the end.
+        if not 2 <= len(server.asked) <= 12:
+            problems.append(f"the page was asked for {len(server.asked)} times")
+        if not seen or not events_of(0).startswith(seen) or record["streams"][0]["cursor"] not in (None, ""):
+            problems.append(f"{len(seen)} bytes of events, run.json says {record['streams'][0]}")
+        TAP.report(f"always {name}: no storm, nothing twice", problems and [*problems, process.stderr[-2000:]])
+
+
 def test_strangers(folder, identity):
     """Who does not speak TLS is not asked again: nothing would come of it."""
     for name, play, _, fault, _ in HANDSHAKES:
@@ -352,7 +370,7 @@ def main():
     folder = tempfile.mkdtemp(prefix="tls-hostile-")
     try:
         identity = make_identity(folder)
-        for test in (test_pages, test_places, test_silence, test_strangers):
+        for test in (test_pages, test_places, test_silence, test_no_end, test_strangers):
             test(folder, identity)
     finally:
         shutil.rmtree(folder)
