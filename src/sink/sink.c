@@ -34,7 +34,8 @@ struct sink {
 	int flush_wanted; /* seal the filling buffer as soon as nothing else is to be written */
 	int line_open;	  /* RAW: the last byte taken was not a line feed */
 	struct escape escape;
-	uint8_t *buffers; /* SINK_BUFFER_COUNT of SINK_BUFFER_BYTES */
+	unsigned buffer_count;
+	uint8_t *buffers; /* buffer_count of SINK_BUFFER_BYTES */
 	size_t sealed_bytes[SINK_BUFFER_COUNT];
 	unsigned oldest;	/* index of the first sealed buffer */
 	unsigned sealed_count;	/* the buffer behind these is the filling one */
@@ -117,8 +118,9 @@ enum fault sink_open(const struct sink_options *options, struct ring *ring, stru
 	*sink = (struct sink){ .magic = SINK_MAGIC, .options = *options, .ring = ring, .fd = fd };
 	sink->operation.owner = sink;
 	sink->escape.run = escape_run_avx512();
+	sink->buffer_count = options->turn ? SINK_SHARED_BUFFER_COUNT : SINK_BUFFER_COUNT;
 	if (options->kind != SINK_NULL)
-		sink->buffers = arena_take(arena, (size_t)SINK_BUFFER_COUNT * SINK_BUFFER_BYTES, 4096);
+		sink->buffers = arena_take(arena, (size_t)sink->buffer_count * SINK_BUFFER_BYTES, 4096);
 	if (options->turn)
 		sink->member = sink_turn_join(options->turn, options->wake_fd);
 	/* Of several sinks the first writes its buffer first only by chance: so at once. */
@@ -148,13 +150,13 @@ static void write_next(struct sink *sink)
 static uint8_t *filling_buffer(const struct sink *sink)
 {
 	return sink->buffers +
-	       (size_t)((sink->oldest + sink->sealed_count) % SINK_BUFFER_COUNT) * SINK_BUFFER_BYTES;
+	       (size_t)((sink->oldest + sink->sealed_count) % sink->buffer_count) * SINK_BUFFER_BYTES;
 }
 
 /* The begin of a line that was cut off moves into the filling buffer, once there is one. */
 static void carry_over(struct sink *sink)
 {
-	if (sink->carried_bytes == 0 || sink->sealed_count == SINK_BUFFER_COUNT)
+	if (sink->carried_bytes == 0 || sink->sealed_count == sink->buffer_count)
 		return;
 	CHECK_EQ(sink->filled_bytes, (size_t)0);
 	memcpy(filling_buffer(sink), sink->carried, sink->carried_bytes);
@@ -180,10 +182,10 @@ static size_t buffer_cut(struct sink *sink)
 /* The filling buffer is to be written as it is. */
 static void buffer_seal(struct sink *sink)
 {
-	CHECK_LT(sink->sealed_count, (unsigned)SINK_BUFFER_COUNT);
+	CHECK_LT(sink->sealed_count, sink->buffer_count);
 	CHECK_NE(sink->filled_bytes, (size_t)0);
 	size_t bytes = buffer_cut(sink);
-	sink->sealed_bytes[(sink->oldest + sink->sealed_count) % SINK_BUFFER_COUNT] = bytes;
+	sink->sealed_bytes[(sink->oldest + sink->sealed_count) % sink->buffer_count] = bytes;
 	sink->sealed_count++;
 	sink->filled_bytes = 0;
 	carry_over(sink);
@@ -240,7 +242,7 @@ enum step sink_push(struct sink *sink, struct cursor_in *lines, int last)
 		return STEP_BROKEN;
 	if (sink->options.kind == SINK_NULL)
 		return null_push(sink, lines, last);
-	while (sink->sealed_count < SINK_BUFFER_COUNT) {
+	while (sink->sealed_count < sink->buffer_count) {
 		uint8_t *buffer = filling_buffer(sink);
 		struct cursor_out output = { .next = buffer + sink->filled_bytes,
 					     .end = buffer + SINK_BUFFER_BYTES };
@@ -303,7 +305,7 @@ static void buffer_written(struct sink *sink)
 	size_t bytes = sink->sealed_bytes[sink->oldest];
 	const uint8_t *buffer = sink->buffers + (size_t)sink->oldest * SINK_BUFFER_BYTES;
 	int line_over = buffer[bytes - 1] == '\n';
-	sink->oldest = (sink->oldest + 1) % SINK_BUFFER_COUNT;
+	sink->oldest = (sink->oldest + 1) % sink->buffer_count;
 	sink->sealed_count--;
 	carry_over(sink);
 	if (sink->options.turn && line_over)
@@ -357,7 +359,7 @@ uint64_t sink_bytes_accepted(const struct sink *sink)
 {
 	uint64_t bytes = sink->bytes_written + sink->filled_bytes + sink->carried_bytes;
 	for (unsigned i = 0; i < sink->sealed_count; i++)
-		bytes += sink->sealed_bytes[(sink->oldest + i) % SINK_BUFFER_COUNT];
+		bytes += sink->sealed_bytes[(sink->oldest + i) % sink->buffer_count];
 	return bytes;
 }
 

@@ -14,10 +14,11 @@
 #include "base/span.h"
 #include "ring/ring.h"
 
-#define SINK_BUFFER_BYTES 262144 /* one write; large enough that the call's cost vanishes */
-#define SINK_BUFFER_COUNT 4	 /* so at most 1 MiB lags behind the page */
-#define SINK_ERROR_BYTES_MAX 512 /* a path cut at 300 bytes, the errno in words, a count */
-#define SINK_MEMBERS_MAX 64	 /* sinks that share an output: one per worker thread, see src/base/stage.h */
+#define SINK_BUFFER_BYTES 262144   /* one write; large enough that the call's cost vanishes */
+#define SINK_BUFFER_COUNT 4	   /* so at most 1 MiB lags behind the page */
+#define SINK_SHARED_BUFFER_COUNT 2 /* of each of several that share an output: memory for each worker */
+#define SINK_ERROR_BYTES_MAX 512   /* a path cut at 300 bytes, the errno in words, a count */
+#define SINK_MEMBERS_MAX 64 /* sinks that share an output: one per worker thread, see src/base/stage.h */
 
 enum sink_kind {
 	SINK_NULL, /* counts the bytes that RAW would write, whatever the format */
