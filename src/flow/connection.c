@@ -163,11 +163,11 @@ void connection_receive(struct stream *stream)
 	/* Without TLS the HTTP room reads the received bytes themselves. */
 	struct cursor_in *left = &stream->cipher_in;
 	size_t left_bytes = cursor_in_bytes(left);
-	CHECK_LT(left_bytes, FLOW_RECEIVE_BYTES);
+	CHECK_LT(left_bytes, stream->receive_bytes);
 	if (left_bytes)
 		memmove(stream->receive, left->next, left_bytes);
 	*left = (struct cursor_in){ stream->receive, stream->receive + left_bytes };
-	size_t room_bytes = FLOW_RECEIVE_BYTES - left_bytes;
+	size_t room_bytes = stream->receive_bytes - left_bytes;
 	if (stream->tls) {
 		size_t bytes_max = tls_receive_bytes_max(stream->tls, left);
 		room_bytes = room_bytes < bytes_max ? room_bytes : bytes_max;

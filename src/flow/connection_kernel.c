@@ -63,7 +63,7 @@ void connection_kernel_offer(struct stream *stream)
 static int fetch_records(struct stream *stream)
 {
 	struct cursor_in *left = &stream->cipher_in;
-	size_t room_bytes = (size_t)(stream->receive + FLOW_RECEIVE_BYTES - left->end);
+	size_t room_bytes = (size_t)(stream->receive + stream->receive_bytes - left->end);
 	uint8_t *target = stream->receive + (left->end - stream->receive);
 	CHECK_GE(room_bytes, (size_t)TLS_PLAIN_BYTES_MAX);
 	for (;;) {

@@ -66,7 +66,8 @@ struct stream {
 	struct tls *tls_slot;
 
 	/* buffers, all from the arena */
-	uint8_t *receive; /* FLOW_RECEIVE_BYTES, registered */
+	uint8_t *receive; /* registered */
+	size_t receive_bytes;
 	uint8_t *plain;	  /* FLOW_PLAIN_BYTES; unused without TLS */
 	uint8_t *send;	  /* request_bytes_max: on their way */
 	uint8_t *request; /* request_bytes_max: being written */
