@@ -81,7 +81,7 @@ struct driver {
 	const char *detail; /* of headers() */
 	/* Why state() gave NULL for what there is; NULL: nothing is wrong. As long lent. */
 	const char *state_error;
-	char *notice;	    /* something a person should know; "": none; whoever has told it clears it */
+	char *notice; /* something a person should know; "": none; whoever has told it clears it */
 };
 
 /* What both need of the flow. Kept. */

@@ -61,10 +61,10 @@ struct fleet {
 	struct arena arena;
 	size_t worker_count;
 	size_t stream_count;
-	int threads;	/* 1: each worker has one */
-	int has_joined; /* they have ended: everything may be read directly */
-	int news_fd;	/* an eventfd: a worker's state is another */
-	int stops;	/* atomic */
+	int threads;	 /* 1: each worker has one */
+	int has_joined;	 /* they have ended: everything may be read directly */
+	int news_fd;	 /* an eventfd: a worker's state is another */
+	int stops;	 /* atomic */
 	int kernel_told; /* atomic, see flow_place */
 	struct ring_report ring_report;
 	struct fleet_worker *workers;
