@@ -26,21 +26,31 @@ static int name_is_secret(const char *name)
 	return 0;
 }
 
+static void text_wipe(const char *text)
+{
+	if (!text)
+		return;
+	explicit_bzero((char *)(uintptr_t)text, strlen(text));
+	free((char *)(uintptr_t)text);
+}
+
 /* The last word on a name counts. Copies both. */
 static int variable_set(struct variables *variables, const char *name, size_t name_bytes, const char *value,
 			int secret)
 {
 	struct program_variable *entry = NULL;
-	for (size_t i = 0; i < variables->count && !entry; i++)
-		if (strlen(variables->entries[i].name) == name_bytes &&
-		    memcmp(variables->entries[i].name, name, name_bytes) == 0)
+	for (size_t i = 0; i < variables->count && !entry; i++) {
+		const char *other = variables->entries[i].name;
+		if (other && strlen(other) == name_bytes && memcmp(other, name, name_bytes) == 0)
 			entry = &variables->entries[i];
+	}
 	char *copy = strdup(value);
 	if (!copy)
 		return -1;
 	if (entry) {
-		free((char *)(uintptr_t)entry->value);
+		text_wipe(entry->value);
 		entry->value = copy;
+		entry->secret |= secret;
 		return 0;
 	}
 	char *name_copy = strndup(name, name_bytes);
@@ -137,10 +147,8 @@ int variables_gather(const struct settings *settings, struct variables *ret_vari
 
 void variables_finish(struct variables *variables)
 {
-	for (size_t i = 0; i < variables->count; i++) {
-		char *value = (char *)(uintptr_t)variables->entries[i].value;
-		explicit_bzero(value, strlen(value));
-		free(value);
+	for (size_t i = 0; variables->entries && i < variables->count; i++) {
+		text_wipe(variables->entries[i].value);
 		free((char *)(uintptr_t)variables->entries[i].name);
 	}
 	free(variables->entries);

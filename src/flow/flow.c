@@ -154,6 +154,7 @@ static void flow_unblock_streams(struct flow *flow, int64_t now_ns)
 	for (size_t i = 0; turn && i < flow->stream_count; i++)
 		if (flow->streams[i].page == turn)
 			stream_unblock(&flow->streams[i], now_ns);
+	CHECK_NE(flow->stream_count, (size_t)0);
 	/* Where the output is the narrow place, the same order each time would starve those behind. */
 	for (size_t i = 0; i < flow->stream_count; i++) {
 		struct stream *stream = &flow->streams[(flow->unblock_first + i) % flow->stream_count];
@@ -326,10 +327,10 @@ int flow_drain(struct flow *flow)
 	stage_enter(flow->stage, STAGE_SINK);
 	/* Lines that a page had no room to hand on when its stream was ended: first of the page whose turn it
 	 * is. */
-	CHECK_NE(flow->stream_count, (size_t)0);
-	for (size_t i = 0; i < 2 * flow->stream_count; i++) {
-		struct page *page = flow->streams[i % flow->stream_count].page;
-		if (i < flow->stream_count && page != flow->turn)
+	const size_t count = flow->stream_count;
+	for (size_t i = 0; i < 2 * count; i++) {
+		struct page *page = flow->streams[i < count ? i : i - count].page;
+		if (i < count && page != flow->turn)
 			continue;
 		while (page_drain(page) == STEP_FULL)
 			if (!flow_wait_sink(flow))

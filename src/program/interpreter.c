@@ -472,7 +472,7 @@ int interpreter_next_line(struct interpreter_lines *lines)
 		return 0;
 	if (lines->at == 0)
 		lines->line = lines->function->line;
-	int step = (int8_t)byte_at(word_at(proto + layout->proto_lines) + lines->at);
+	const int8_t step = (int8_t)byte_at(word_at(proto + layout->proto_lines) + lines->at);
 	if (step == MARK) /* two numbers a mark: instruction, line */
 		lines->line = (int)number_at(word_at(proto + layout->proto_marks) +
 					     8 * (uint64_t)lines->marks++ + 4);

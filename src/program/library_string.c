@@ -112,7 +112,7 @@ static int find_plain(lua_State *lua, struct span subject, struct span text, siz
 		return 1;
 	}
 	lua_pushinteger(lua, (lua_Integer)(found - subject.base) + 1);
-	lua_pushinteger(lua, (lua_Integer)((size_t)(found - subject.base) + text.bytes));
+	lua_pushinteger(lua, (lua_Integer)(found - subject.base) + (lua_Integer)text.bytes);
 	return 2;
 }
 

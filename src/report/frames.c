@@ -101,7 +101,7 @@ uint32_t frames_number(struct frames *frames, const struct frame *frame)
 	uint32_t hash = hash_of(frame);
 	size_t at = hash;
 	for (uint32_t id; (id = table_next(&frames->table, hash, &at));)
-		if (equal(&frames->frames[id - 1], frame))
+		if (id <= frames->count && equal(&frames->frames[id - 1], frame))
 			return id - 1;
 	frames->frames =
 		room_for(frames->frames, &frames->frame_room, frames->count, 1, sizeof *frames->frames);
