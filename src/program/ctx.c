@@ -17,8 +17,10 @@
 #define SLEEP_SECONDS_MAX 2e9
 /* What stands before each line of a log. */
 #define LOG_LINE_BYTES ((size_t)32)
-/* Of what is counted, three years in seconds: all streams' sums still fit 64 bits of nanoseconds. */
-#define COUNT_MAX 1e8
+/* Of what is counted: all streams' sums still fit 64 bits. */
+#define COUNT_MAX 1e15
+/* Three years: all streams' sums still fit 64 bits of nanoseconds. */
+#define BACKOFF_SECONDS_MAX 1e8
 /* Of a clock: what plan_counters have nanoseconds for, and any date of this century. */
 #define SKEW_SECONDS_MAX 9e9
 
@@ -115,10 +117,10 @@ int program_print(lua_State *lua)
 }
 
 /* What is subtracted was added before. */
-static lua_Number sum(lua_Number count, lua_Number more)
+static lua_Number sum(lua_Number count, lua_Number more, lua_Number count_max)
 {
 	count += more;
-	return count < 0 ? 0 : count > COUNT_MAX ? COUNT_MAX : count;
+	return count < 0 ? 0 : count > count_max ? count_max : count;
 }
 
 static int ctx_count(lua_State *lua)
@@ -144,11 +146,11 @@ static int ctx_count(lua_State *lua)
 	luaL_argcheck(lua, isfinite(value) && fabs(value) < 1e15, 2, "a number below 10^15");
 	if (name < sizeof counts / sizeof *counts) {
 		luaL_argcheck(lua, value >= 0, 2, "how much to add, from 0 on");
-		*counts[name] = (uint64_t)sum((lua_Number)*counts[name], value);
+		*counts[name] = (uint64_t)sum((lua_Number)*counts[name], value, COUNT_MAX);
 	} else if (strcmp(names[name], "gap_seconds") == 0) {
-		counters->gap_seconds = (int64_t)sum((lua_Number)counters->gap_seconds, value);
+		counters->gap_seconds = (int64_t)sum((lua_Number)counters->gap_seconds, value, COUNT_MAX);
 	} else if (strcmp(names[name], "backoff_seconds") == 0) {
-		counters->backoff_seconds = sum(counters->backoff_seconds, value);
+		counters->backoff_seconds = sum(counters->backoff_seconds, value, BACKOFF_SECONDS_MAX);
 	} else {
 		counters->clock_skew_seconds = fmax(-SKEW_SECONDS_MAX, fmin(value, SKEW_SECONDS_MAX));
 	}

@@ -424,6 +424,11 @@ static struct program_answer mirror_answer_of(const struct plan_answer *answer)
 __attribute__((unused)) static int mirror_answer(struct plan *plan, struct plan_time now,
 						 const struct plan_answer *answer)
 {
+	struct plan_answer possible = *answer;
+	/* A page that is handed on whole cannot fail to repeat what was handed on before. */
+	if (plan->asked_resume == PLAN_RESUME_NONE && answer->skip == PLAN_SKIP_MISMATCH)
+		possible.skip = PLAN_SKIP_SETTLED;
+	answer = &possible;
 	now = mirror_clock(now);
 	plan->error_text[0] = 0;
 	int committed = plan_answer(plan, now, answer);

@@ -318,7 +318,7 @@ static void counters_have_an_end(void)
 	      "end");
 	bench_resume(&bench, NULL);
 	const struct program_counters *counters = program_counters(bench.program);
-	EQ(counters->truncations, 100000000);
+	EQ(counters->truncations, INT64_C(1000000000000000));
 	EQ(counters->recoveries, 3);
 	EQ(counters->gap_seconds, 5);
 	EQ(counters->backoff_seconds, 100000000);

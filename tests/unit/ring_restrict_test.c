@@ -206,9 +206,8 @@ static void handed_over_is_restricted(void)
 	ring_register_buffer(f.ring, f.memory, 4096);
 	EQ(ring_report_of(f.ring)->registered_buffers_errno, 0);
 	f.raw = f.ring->state;
-	io_uring_prep_fsync(io_uring_get_sqe(f.raw), -1, 0);
-	EQ(io_uring_submit(f.raw), -EBADFD);
-	f.raw->sq.sqe_tail = f.raw->sq.sqe_head; /* taken back */
+	EQ(syscall(__NR_io_uring_enter, f.raw->ring_fd, 1, 0, 0, NULL, 0), -1);
+	EQ(errno, EBADFD);
 	EQ(pthread_create(&thread, NULL, take_over, &f), 0);
 	EQ(pthread_join(thread, &result), 0);
 	EQ((intptr_t)result, EACCES);
