@@ -2,31 +2,18 @@
 #include "cli/run.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/capability.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/duration.h"
 #include "cli/files.h"
 #include "cli/state.h"
-#include "profiler/profiler.h"
 
 #define RUN_WAKE_NS (200 * NS_PER_MS) /* to show progress and take a sample */
-
-#define RUN_ERROR_BYTES_MAX 2048
-_Static_assert(RUN_ERROR_BYTES_MAX >= SETTINGS_ERROR_BYTES_MAX &&
-		       RUN_ERROR_BYTES_MAX >= FLOW_TEXT_BYTES_MAX &&
-		       RUN_ERROR_BYTES_MAX >= FILES_ERROR_BYTES_MAX &&
-		       RUN_ERROR_BYTES_MAX >= CONFINE_ERROR_BYTES_MAX,
-	       "one buffer for every room's sentence");
 
 /* The project's one writable global: how often SIGINT or SIGTERM came, [0] from anybody and [1] handed on by
  * the supervisor, which is the only one to queue them (SI_QUEUE). A terminal's ctrl-C comes both ways. */
@@ -271,76 +258,6 @@ static void run_print_errors(const struct run *run)
 	}
 }
 
-static struct flow_server run_server(const struct settings_server *server)
-{
-	return (struct flow_server){
-		.host = server->host,
-		.port = server->port,
-		.authority = server->authority,
-		.secure = server->secure,
-	};
-}
-
-/* Without it a profile has no functions of programs: no reason to end. */
-static void run_symbols(void *owner, const char *text, size_t bytes)
-{
-	const struct run *run = owner;
-	link_send(run->link, LINK_SYMBOLS, 0, text, bytes, -1);
-}
-
-static void run_flow_settings(const struct settings *settings, struct run *run, struct tls_context *tls,
-			      struct flow_settings *ret)
-{
-	run->servers[0] = run_server(&settings->server);
-	for (size_t i = 0; i < settings->allowed_count; i++)
-		run->servers[i + 1] = run_server(&settings->allowed[i]);
-	*ret = (struct flow_settings){
-		.program = settings->interpreted ? &settings->program : NULL,
-		.program_variables = run->variables.entries,
-		.program_variable_count = run->variables.count,
-		.parse_full = settings->parse == SETTINGS_PARSE_FULL,
-		.states = (const char *const *)run->states,
-		.servers = run->servers,
-		.server_count = settings->allowed_count + 1,
-		.tls = tls,
-		.credentials = &settings->credentials.edgegrid,
-		.headers_to_sign = (const char *const *)settings->header_names,
-		.headers_to_sign_count = settings->header_count,
-		.user_agent = "akamai-prof/" AKAMAI_PROF_VERSION,
-		.config_ids = (const char *const *)settings->config_ids,
-		.config_count = settings->config_count,
-		.plan = {
-			.base_path = settings->base_path,
-			.cursor = settings->cursor,
-			.limit = settings->limit,
-			.from_unix = settings->from_unix,
-			.initial_interval_ns = settings->initial_interval_ns,
-			.to_lag_ns = settings->to_lag_ns,
-			.poll_interval_ns = settings->poll_interval_ns,
-			.offset_ttl_ns = settings->offset_ttl_ns,
-			.requests_max = settings->max_requests,
-			.backoff_ns = settings->backoff_ns,
-			.follow = settings->follow,
-		},
-		.ring = {
-			.engine = (enum ring_engine)settings->io,
-			.receive_mode = (enum ring_receive_mode)settings->receive,
-		},
-		.receive_bytes = settings->config_count == 1 ? FLOW_RECEIVE_ALONE_BYTES : 0,
-		.sink = settings->sink_options,
-		.inflate = (enum inflate_engine)settings->inflate,
-		.scan_kernel = settings->scan,
-		.identity = settings->identity,
-		.budget_ns = settings->poll_timeout_ns,
-		.duration_ns = settings->duration_ns,
-		.stall_ns = settings->stall_ns,
-		.notice = progress_notice,
-		.notice_owner = run,
-		.stage = run->stage,
-		.symbols = run->stage ? run_symbols : NULL,
-	};
-}
-
 static void run_say_begin(struct run *run)
 {
 	const struct settings *settings = run->settings;
@@ -393,34 +310,6 @@ static int run_await_go(struct run *run)
 		return -1;
 	}
 	run->stage = memory;
-	return 0;
-}
-
-/* Gives up what is not needed from here on: everything is open. */
-static int run_confine(struct run *run, char *error)
-{
-	const struct settings *settings = run->settings;
-	if (settings->confine == SETTINGS_CONFINE_OFF) {
-		snprintf(run->confinement.note, sizeof run->confinement.note, "switched off by -confine off");
-		return 0;
-	}
-	struct confine_options options = {
-		.user = settings->user,
-		.write_folders = { run->link ? NULL : settings->out },
-		.connect_ports = { (uint16_t)strtoul(settings->server.port, NULL, 10) },
-		.ring_threads = fleet_worker_count(run->fleet) > 1,
-		.kernel_tls = settings->tls_mode == TLS_MODE_KTLS,
-	};
-	for (size_t i = 0; i < settings->allowed_count; i++)
-		options.connect_ports[i + 1] = (uint16_t)strtoul(settings->allowed[i].port, NULL, 10);
-	if (settings->state && !run->link)
-		options.write_folders[1] = settings->state;
-	tzset(); /* reads /etc/localtime, for the times of notices */
-	if (confine_enter(&options, &run->confinement, error) < 0)
-		return -1;
-	/* A change of user takes it back (prctl(2)). Where that is forbidden by now, run_record() looks. */
-	if (run->link)
-		prctl(PR_SET_PDEATHSIG, SIGTERM);
 	return 0;
 }
 
@@ -510,55 +399,6 @@ static int run_end(struct run *run)
 	return status;
 }
 
-static int any_secure(const struct settings *settings)
-{
-	int secure = settings->server.secure;
-	for (size_t i = 0; i < settings->allowed_count; i++)
-		secure |= settings->allowed[i].secure;
-	return secure;
-}
-
-/* What a program is to find: its variables, and what each stream left of its last run. 0, or -1. */
-static int run_open_program(struct run *run, char *error)
-{
-	const struct settings *settings = run->settings;
-	if (settings->interpreted && variables_gather(settings, &run->variables, error) < 0)
-		return -1;
-	if (!settings->state)
-		return 0;
-	for (size_t i = 0; i < settings->config_count; i++)
-		if (state_read(settings->state, settings->config_ids[i], &run->states[i], error) < 0)
-			return -1;
-	return 0;
-}
-
-/* Opens everything, then gives up the rights to open more. 0, or -1 with a sentence. */
-static int run_open(struct run *run, struct tls_context **tls, char *error)
-{
-	const struct settings *settings = run->settings;
-	struct tls_options tls_options = {
-		.mode = (enum tls_mode)settings->tls_mode,
-		.versions = (enum tls_version_limit)settings->tls_versions,
-		.ca_file = settings->ca_file,
-	};
-	if (run_open_program(run, error) < 0)
-		return -1;
-	if (any_secure(settings) && !(*tls = tls_context_create(&tls_options, error)))
-		return -1;
-	if (!run->link && files_folder(settings->out, error) < 0)
-		return -1;
-	struct flow_settings flow_settings;
-	run_flow_settings(settings, run, *tls, &flow_settings);
-	run->fleet = fleet_create(&flow_settings, settings->worker_count, error);
-	if (!run->fleet)
-		return -1;
-	if (!run->link)
-		files_remove_stale(settings->out);
-	run->status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
-	run->cpus_online = sysconf(_SC_NPROCESSORS_ONLN);
-	return run_confine(run, error);
-}
-
 int run_collect(const struct settings *settings, struct link *link)
 {
 	char error[RUN_ERROR_BYTES_MAX];
@@ -604,113 +444,5 @@ end:
 	for (size_t i = 0; i < settings->config_count; i++)
 		free(run->states[i]);
 	free(run);
-	return status;
-}
-
-static void run_help(int interpreted)
-{
-	puts(interpreted ? "akamai-prof - collect events with an interpreted program\n"
-			   "\n"
-			   "usage: akamai-prof [-prog FILE] [flags]          (commands: akamai-prof help)\n"
-			   "\n"
-			   "Runs a Lua program in a sandbox, one for each stream: it decides what to ask, "
-			   "the asking\n"
-			   "is native, and every event line goes out untouched and in order. The built-in "
-			   "program\n"
-			   "polls the Akamai SIEM API. How to write one: src/program/README.md\n"
-			   "(installed as share/doc/akamai-prof/programs.md), with examples. Ends with"
-			 : "akamai-direct-prof - collect Akamai SIEM events with the native program\n"
-			   "\n"
-			   "usage: akamai-direct-prof [flags]\n"
-			   "\n"
-			   "Polls GET {URL}/configs/{configId}, hands every event line on untouched and in "
-			   "order, and "
-			   "ends with");
-	puts("a summary, two closing lines on stderr and a run.json in the -out folder. Credentials come\n"
-	     "from YAEGI_HTTP_CLIENT_TOKEN, _CLIENT_SECRET and _ACCESS_TOKEN, from AKAMAI_HOST and the "
-	     "other\n"
-	     "AKAMAI_* variables, or from ~/.edgerc. Flags take one dash or two; durations are written as in "
-	     "Go\n"
-	     "(90s, 2m, 1h30m).");
-	puts(interpreted ? "\nexamples:\n"
-			   "  akamai-prof -config-id 14227 -limit 60000 -duration 2m\n"
-			   "  akamai-prof -prog mine.lua -url https://api.example.org/v1/logs -sink stdout"
-			 : "\nexamples:\n"
-			   "  akamai-direct-prof -config-id 14227 -limit 60000 -duration 2m\n"
-			   "  akamai-direct-prof -config-id 14227 -sink stdout -follow -duration 24h | jq -c "
-			   ".httpMessage.host");
-	puts("  akamai-prof simulate -help        # a local server to try it on");
-	flags_print_help(settings_flags, settings_flag_count);
-	puts("\nexit status: 0 done, 1 failure, 2 wrong usage");
-}
-
-/* root, or file capabilities: more than the collector should have once it reads from the network. */
-static int rights_are_there(void)
-{
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
-	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3] = { 0 };
-	return geteuid() == 0 ||
-	       (syscall(SYS_capget, &header, data) == 0 && (data[0].permitted | data[1].permitted) != 0);
-}
-
-/* For this process and the collector, until both have ended. 0, or -1 after having said why. */
-static int run_lock_states(const struct settings *settings)
-{
-	char error[STATE_ERROR_BYTES_MAX];
-	int code = settings->state ? state_folder(settings->state, error) : 0;
-	for (size_t i = 0; settings->state && code == 0 && i < settings->config_count; i++)
-		code = state_lock(settings->state, settings->config_ids[i], error) < 0 ? -1 : 0;
-	if (code < 0)
-		fprintf(stderr, "%s: %s\n", settings->runner, error);
-	return code;
-}
-
-/* The settings make sense. Two processes where somebody must keep rights that the collector gives up. */
-static int run_settled(struct settings *settings)
-{
-	char error[CONFINE_ERROR_BYTES_MAX];
-	int confined = settings->confine == SETTINGS_CONFINE_AUTO;
-	int status = 1;
-	uid_t uid;
-	gid_t gid;
-	if (settings->user && geteuid() != 0)
-		fprintf(stderr, "%s: -user %s: only root can collect as another user\n", settings->runner,
-			settings->user);
-	else if (settings->user && confine_find_user(settings->user, &uid, &gid, error) < 0)
-		fprintf(stderr, "%s: %s\n", settings->runner, error);
-	else if (run_lock_states(settings) < 0)
-		status = 1;
-	else if (!settings->no_profile || (confined && rights_are_there()))
-		status = supervise(settings);
-	else
-		status = run_collect(settings, NULL);
-	settings_finish(settings);
-	return status;
-}
-
-int run_command(int argc, char **argv, int interpreted)
-{
-	char error[SETTINGS_ERROR_BYTES_MAX] = "";
-	struct settings settings;
-	int status = 0;
-	switch (settings_gather(argc, argv, interpreted, &settings, error)) {
-	case SETTINGS_HELP:
-		run_help(interpreted);
-		break;
-	case SETTINGS_VERSION:
-		printf("%s " AKAMAI_PROF_VERSION "\n", settings.runner);
-		break;
-	case SETTINGS_USAGE:
-		fprintf(stderr, "%s: %s\n", settings.runner, error);
-		status = 2;
-		break;
-	case SETTINGS_FAILURE:
-		fprintf(stderr, "%s: %s\n", settings.runner, error);
-		status = 1;
-		break;
-	case SETTINGS_OK:
-		return run_settled(&settings);
-	}
-	settings_finish(&settings);
 	return status;
 }

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "cli/files.h"
 #include "cli/link.h"
 #include "cli/settings.h"
 #include "cli/variables.h"
@@ -18,6 +19,13 @@
 
 #define RUN_SAMPLES_MAX                                                                                      \
 	4096 /* throughput over time in run.json: one a second, then every second one is dropped */
+
+#define RUN_ERROR_BYTES_MAX 2048
+_Static_assert(RUN_ERROR_BYTES_MAX >= SETTINGS_ERROR_BYTES_MAX &&
+		       RUN_ERROR_BYTES_MAX >= FLOW_TEXT_BYTES_MAX &&
+		       RUN_ERROR_BYTES_MAX >= FILES_ERROR_BYTES_MAX &&
+		       RUN_ERROR_BYTES_MAX >= CONFINE_ERROR_BYTES_MAX,
+	       "one buffer for every room's sentence");
 
 /* All streams together. */
 struct run_totals {
@@ -70,6 +78,9 @@ int run_collect(const struct settings *settings, struct link *link);
 /* supervisor.c: the process with the rights. Starts the collector as its child, profiles it if that is
  * wanted, writes what the run leaves behind. Returns the exit status. Secrets in `settings` are wiped. */
 int supervise(struct settings *settings);
+
+/* run_open.c: opens everything, then gives up the rights to open more. 0, or -1 with a sentence. */
+int run_open(struct run *run, struct tls_context **tls, char error[static RUN_ERROR_BYTES_MAX]);
 
 /* The process's largest resident set. (getrusage's figure is inherited from the program that started us.) */
 uint64_t run_peak_bytes(const struct run *run);
