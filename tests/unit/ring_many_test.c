@@ -40,51 +40,21 @@ TABLE_TEST(many_operations_at_once)
 	}
 }
 
-/* A descriptor that always has something must not keep the others waiting. */
-TABLE_TEST(busy_socket_starves_nobody)
-{
-	struct ring_operation busy = { 0 }, quiet = { 0 };
-	struct peer peer;
-	uint64_t value = 1;
-	int fd, peer_fd;
-	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	tcp_pair(f, &fd, &peer_fd);
-	peer_start(&peer, peer_fd, 0, (size_t)1 << 30);
-	ring_wake(f->ring, &quiet, event);
-	ring_receive(f->ring, &busy, fd, f->memory, 1); /* small: there is always more */
-	int rounds = 0;
-	for (;; rounds++) {
-		struct ring_operation *done = ring_wait(f->ring, clock_monotonic_ns() + PATIENCE_NS);
-		NE((uintptr_t)done, 0);
-		if (done == &quiet)
-			break;
-		EQ(done->result, 1);
-		if (rounds == 50)
-			EQ(write(event, &value, sizeof value), sizeof value);
-		LT(rounds, 100);
-		ring_receive(f->ring, &busy, fd, f->memory, 1);
-	}
-	GE(rounds, 50);
-	ring_close_fd(f->ring, fd);
-	ring_close_fd(f->ring, event);
-	pthread_join(peer.thread, NULL);
-}
-
-/* Two of them: while the one is looked at the other completes at once, so that nothing ever waits. */
-TABLE_TEST(two_busy_sockets_starve_nobody)
+/* Descriptors that always have something must not keep another waiting. */
+static void busy_sockets_starve_nobody(struct fixture *f, int count)
 {
 	struct ring_operation busy[2] = { 0 }, quiet = { 0 };
 	struct peer peers[2];
 	uint64_t value = 1;
 	int fds[2], peer_fd;
 	int event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < count; i++) {
 		tcp_pair(f, &fds[i], &peer_fd);
 		peer_start(&peers[i], peer_fd, 0, (size_t)1 << 30);
 	}
 	ring_wake(f->ring, &quiet, event);
-	for (int i = 0; i < 2; i++)
-		ring_receive(f->ring, &busy[i], fds[i], f->memory + i, 1);
+	for (int i = 0; i < count; i++)
+		ring_receive(f->ring, &busy[i], fds[i], f->memory + i, 1); /* small: there is always more */
 	int rounds = 0;
 	for (;; rounds++) {
 		struct ring_operation *done = ring_wait(f->ring, clock_monotonic_ns() + PATIENCE_NS);
@@ -92,17 +62,28 @@ TABLE_TEST(two_busy_sockets_starve_nobody)
 		if (done == &quiet)
 			break;
 		EQ(done->result, 1);
-		if (rounds == 100)
+		if (rounds == 50 * count)
 			EQ(write(event, &value, sizeof value), sizeof value);
-		LT(rounds, 200);
+		LT(rounds, 100 * count);
 		ring_receive(f->ring, done, fds[done - busy], f->memory + (done - busy), 1);
 	}
-	GE(rounds, 100);
+	GE(rounds, 50 * count);
 	ring_close_fd(f->ring, event);
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < count; i++) {
 		ring_close_fd(f->ring, fds[i]);
 		pthread_join(peers[i].thread, NULL);
 	}
+}
+
+TABLE_TEST(busy_socket_starves_nobody)
+{
+	busy_sockets_starve_nobody(f, 1);
+}
+
+/* Two of them: while the one is looked at the other completes at once, so that nothing ever waits. */
+TABLE_TEST(two_busy_sockets_starve_nobody)
+{
+	busy_sockets_starve_nobody(f, 2);
 }
 
 /* Sending and receiving on one socket at the same time, both larger than what the kernel buffers. */
