@@ -70,6 +70,13 @@ static void member_open(struct scene *scene, struct member *member, unsigned num
 	EQ(sink_open(&options, member->ring, &member->arena, &member->sink, error), FAULT_NONE);
 }
 
+static void member_close(struct member *member)
+{
+	sink_close(member->sink);
+	close(member->wake_fd);
+	arena_finish(&member->arena);
+}
+
 /* One completion, the sink's own or the word of another. */
 static void member_wait(struct member *member)
 {
@@ -193,16 +200,19 @@ static void members_start(struct scene *scene, struct member *members)
 		EQ(pthread_create(&members[i].thread, NULL, member_main, &members[i]), 0);
 }
 
+static void members_join(struct member *members)
+{
+	for (unsigned i = 0; i < MEMBERS; i++)
+		EQ(pthread_join(members[i].thread, NULL), 0);
+}
+
 /* Returns what all have written. */
-static uint64_t members_finish(struct scene *scene, struct member *members)
+static uint64_t scene_close(struct scene *scene, struct member *members)
 {
 	uint64_t bytes = 0;
 	for (unsigned i = 0; i < MEMBERS; i++) {
-		EQ(pthread_join(members[i].thread, NULL), 0);
 		bytes += members[i].bytes;
-		sink_close(members[i].sink);
-		close(members[i].wake_fd);
-		arena_finish(&members[i].arena);
+		member_close(&members[i]);
 	}
 	EQ(sink_turn_count(scene->turn, 0), bytes);
 	arena_finish(&scene->arena);
@@ -212,8 +222,7 @@ static uint64_t members_finish(struct scene *scene, struct member *members)
 static void *close_later(void *argument)
 {
 	struct member *members = argument;
-	for (unsigned i = 0; i < MEMBERS; i++)
-		pthread_join(members[i].thread, NULL);
+	members_join(members);
 	close(members[0].scene->fd);
 	return NULL;
 }
@@ -232,17 +241,9 @@ static void pipe_is_shared(enum ring_engine engine, int line_bytes_max)
 	read_all(fds[0], &output);
 	EQ(pthread_join(closer, NULL), 0);
 	output_check(&output, &scene);
-	uint64_t bytes = 0;
-	for (unsigned i = 0; i < MEMBERS; i++) {
+	for (unsigned i = 0; i < MEMBERS; i++)
 		EQ(members[i].fault, FAULT_NONE);
-		bytes += members[i].bytes;
-		sink_close(members[i].sink);
-		close(members[i].wake_fd);
-		arena_finish(&members[i].arena);
-	}
-	EQ(bytes, output.count);
-	EQ(sink_turn_count(scene.turn, 0), bytes);
-	arena_finish(&scene.arena);
+	EQ(scene_close(&scene, members), output.count);
 	free(output.bytes);
 	close(fds[0]);
 }
@@ -278,11 +279,11 @@ static void a_file_is_shared(void)
 	unlink(path);
 	scene_open(&scene, RING_ENGINE_AUTO, fd, 30000);
 	members_start(&scene, members);
-	uint64_t bytes = members_finish(&scene, members);
+	members_join(members);
 	EQ(lseek(fd, 0, SEEK_SET), 0);
 	read_all(fd, &output);
-	EQ(output.count, bytes);
 	output_check(&output, &scene);
+	EQ(scene_close(&scene, members), output.count);
 	free(output.bytes);
 	close(fd);
 }
@@ -300,17 +301,13 @@ static void a_break_is_everybodys(void)
 	EQ(read(fds[0], &byte, 1), 1);
 	close(fds[0]);
 	char text[SINK_ERROR_BYTES_MAX] = "";
-	for (unsigned i = 0; i < MEMBERS; i++)
-		EQ(pthread_join(members[i].thread, NULL), 0);
+	members_join(members);
 	EQ(sink_turn_fault(scene.turn, text), FAULT_SINK_WRITE);
 	for (unsigned i = 0; i < MEMBERS; i++) {
 		EQ(members[i].fault, FAULT_SINK_WRITE);
 		EQ_TEXT(sink_error_text(members[i].sink), text);
-		sink_close(members[i].sink);
-		close(members[i].wake_fd);
-		arena_finish(&members[i].arena);
 	}
-	arena_finish(&scene.arena);
+	scene_close(&scene, members);
 	close(fds[1]);
 }
 
@@ -360,8 +357,8 @@ static void whoever_pauses_holds_nobody_up(size_t line_bytes, unsigned lines)
 	free(output.bytes);
 	free(line);
 	close(fds[0]);
-	arena_finish(&pausing.arena);
-	arena_finish(&other.arena);
+	member_close(&pausing);
+	member_close(&other);
 	arena_finish(&scene.arena);
 }
 
