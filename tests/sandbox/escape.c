@@ -33,12 +33,18 @@ static int answer(lua_State *lua, long result)
 	return 1;
 }
 
-static int answer_fd(lua_State *lua, int fd)
+/* And closes what it took to try. */
+static int answer_closing(lua_State *lua, long result, int fd)
 {
-	answer(lua, fd);
+	answer(lua, result);
 	if (fd >= 0)
 		close(fd);
 	return 1;
+}
+
+static int answer_fd(lua_State *lua, int fd)
+{
+	return answer_closing(lua, fd, fd);
 }
 
 static int escape_read(lua_State *lua)
@@ -102,20 +108,15 @@ static int escape_bind(lua_State *lua)
 	long result = fd < 0 ? -1 : bind(fd, (struct sockaddr *)&address, sizeof address);
 	if (result == 0)
 		result = listen(fd, 1);
-	answer(lua, result);
-	if (fd >= 0)
-		close(fd);
-	return 1;
+	return answer_closing(lua, result, fd);
 }
 
 static int escape_connect(lua_State *lua)
 {
 	struct sockaddr_in address = loopback(lua, 1);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	answer(lua, fd < 0 ? -1 : connect(fd, (struct sockaddr *)&address, sizeof address));
-	if (fd >= 0)
-		close(fd);
-	return 1;
+	long result = fd < 0 ? -1 : connect(fd, (struct sockaddr *)&address, sizeof address);
+	return answer_closing(lua, result, fd);
 }
 
 /* connect() by another name: TCP Fast Open. */
@@ -123,12 +124,10 @@ static int escape_fast_open(lua_State *lua)
 {
 	struct sockaddr_in address = loopback(lua, 1);
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	answer(lua, fd < 0 ? -1
-			   : sendto(fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&address,
-				    sizeof address));
-	if (fd >= 0)
-		close(fd);
-	return 1;
+	long result = fd < 0 ? -1
+			     : sendto(fd, "x", 1, MSG_FASTOPEN | MSG_NOSIGNAL, (struct sockaddr *)&address,
+				      sizeof address);
+	return answer_closing(lua, result, fd);
 }
 
 static int escape_udp(lua_State *lua)
