@@ -536,15 +536,27 @@ def _(it):
     it.fin()
 
 
-# Before the handshake is through: a script for the whole connection, which may return the reason that OpenSSL gives for
-# a handshake that failed. (name, script, versions, fault, what OpenSSL says; None: there is nothing to say)
+# Before the handshake is through
+
+class Prologue:
+    """`play` is a script for the whole connection, which may return the reason that OpenSSL gives for a handshake that
+    failed; it must be `reason`."""
+
+    def __init__(self, name, play, fault, reason=None, versions=("12", "13")):
+        self.name, self.play, self.versions = "in the handshake: " + name, play, versions
+        self.fault, self.reason = fault, reason
+        self.ends = False
+
+    def accepted(self, _):
+        return [(self.fault, None)]
+
 
 HANDSHAKES = []
 
 
-def before(name, fault, reason=None, versions=("12", "13")):
+def before(name, fault, reason=None, **options):
     def register(play):
-        HANDSHAKES.append((name, play, versions, fault, reason))
+        HANDSHAKES.append(Prologue(name, play, fault, reason, **options))
         return play
     return register
 

@@ -317,7 +317,7 @@ class Connection:
         return head.decode("latin-1")
 
     def farewell(self):
-        """All that the client says until it is gone: [(type, content)...], without its end."""
+        """All that the client says until it is gone: [(type, content)...], without its key updates and its end."""
         if self.is_reset:
             return []
         try:
@@ -325,11 +325,7 @@ class Connection:
                 pass
         except TimeoutError:
             self.heard.append(("silence", b""))
-        return [it for it in self.heard if it[0] != "end"]
-
-    def forget(self):
-        """What was heard so far is settled."""
-        self.heard, self.request_records = [], []
+        return [it for it in self.heard if it[0] != "end" and (it[0] != HANDSHAKE or it[1][:4] != KEY_UPDATE[:4])]
 
     # What we say
 

@@ -17,8 +17,9 @@ import tempfile
 import threading
 import traceback
 
+from tap import Tap
 from tls_attacks import ATTACKS, HANDSHAKES
-from tls_forge import ALERT, HANDSHAKE, KEY_UPDATE, Connection, make_identity
+from tls_forge import ALERT, Connection, make_identity
 
 CLIENT = sys.argv[1]
 ONLY = sys.argv[2] if len(sys.argv) > 2 else ""
@@ -31,18 +32,6 @@ BEFORE_BYTES = 100  # of the body, ahead of the attack
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(BODY)
 CLIENT_SECONDS_MAX = 200
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key != "SSL_CERT_FILE"}
-
-
-class Tap:
-    def __init__(self):
-        self.count, self.failed = 0, 0
-
-    def report(self, name, problems):
-        self.count += 1
-        print(f"{'not ok' if problems else 'ok'} {self.count} - {name}", flush=True)
-        for problem in problems:
-            print(f"# {problem}", flush=True)
-        self.failed += bool(problems)
 
 
 TAP = Tap()
@@ -72,8 +61,10 @@ class Server:
                     self.outcomes.append(traceback.format_exc())
 
     def stop(self):
+        """Returns an outcome for each script."""
         self.listener.close()
         self.thread.join()
+        return self.outcomes + ["the client did not come"] * (len(self.scripts) - len(self.outcomes))
 
 
 def fetch(server, folder, mode, version):
@@ -119,13 +110,12 @@ def judge(attack, mode, answer, outcome):
 
 def judge_as(fault, alert, answer, outcome):
     count = outcome["good"]
-    heard = [it for it in outcome["heard"] if it[0] != HANDSHAKE or it[1][:4] != KEY_UPDATE[:4]]
     wanted = [(ALERT, b"\1\0")] if fault == "NONE" else [(ALERT, bytes([2, alert]))] if alert is not None else []
     problems = []
     if answer["fault"] != fault:
         problems.append(f"the fault is {answer['fault']} ({answer.get('text')}), wanted {fault}")
-    if heard != wanted:
-        problems.append(f"the server hears {heard}, wanted {wanted}")
+    if outcome["heard"] != wanted:
+        problems.append(f"the server hears {outcome['heard']}, wanted {wanted}")
     if answer.get("body_bytes") != count or answer.get("sha256") != hashlib.sha256(BODY[:count]).hexdigest():
         problems.append(f"{answer.get('body_bytes')} bytes of the body came out, wanted the first {count}")
     if fault != "NONE" and len(answer.get("text", "")) < 20:
@@ -141,8 +131,7 @@ def test_attacks(folder, identity):
         for mode in MODES:
             server = Server([scene(identity, version, ciphers, it, mode) for it in attacks])
             answers = fetch(server, folder, mode, version)
-            server.stop()
-            outcomes = server.outcomes + ["the client did not come"] * len(attacks)
+            outcomes = server.stop()
             for attack, answer, outcome in zip(attacks, answers, outcomes):
                 suite = answer.get("cipher", "?").split("WITH_")[-1].replace("TLS_", "")
                 TAP.report(f"TLS 1.{version[1]} {suite} {mode}: {attack.name}",
@@ -163,16 +152,15 @@ def prologue(identity, version, ciphers, play):
 
 def test_handshakes(folder, identity):
     for version, ciphers in (VARIANTS[0], VARIANTS[2]):
-        cases = [it for it in HANDSHAKES if version in it[2] and ONLY in it[0]]
+        cases = [it for it in HANDSHAKES if version in it.versions and ONLY in it.name]
         for mode in MODES:
-            server = Server([prologue(identity, version, ciphers, it[1]) for it in cases])
+            server = Server([prologue(identity, version, ciphers, it.play) for it in cases])
             answers = fetch(server, folder, mode, version)
-            server.stop()
-            for (name, _, _, fault, reason), answer, outcome in zip(cases, answers, server.outcomes):
-                problems = [] if isinstance(outcome, dict) and outcome["reason"] == reason else [f"server: {outcome}"]
-                if (answer["fault"], answer.get("status"), answer.get("body_bytes")) != (fault, 0, 0):
-                    problems.append(f"wanted {fault}: {answer}")
-                TAP.report(f"TLS 1.{version[1]} {mode}, in the handshake: {name}", problems)
+            for it, answer, outcome in zip(cases, answers, server.stop()):
+                problems = [] if outcome == {"reason": it.reason} else [f"server: {outcome}"]
+                if (answer["fault"], answer.get("status"), answer.get("body_bytes")) != (it.fault, 0, 0):
+                    problems.append(f"wanted {it.fault}: {answer}")
+                TAP.report(f"TLS 1.{version[1]} {mode}, {it.name}", problems)
 
 
 def main():
@@ -183,8 +171,7 @@ def main():
         test_handshakes(folder, identity)
     finally:
         shutil.rmtree(folder)
-    print(f"1..{TAP.count}")
-    return TAP.failed > 0
+    return TAP.end()
 
 
 sys.exit(main())

@@ -18,7 +18,8 @@ import tempfile
 import threading
 import traceback
 
-from tls_attacks import ATTACKS, EVIL, HANDSHAKES, Attack
+from tap import Tap
+from tls_attacks import ATTACKS, EVIL, HANDSHAKES, Attack, Prologue
 from tls_forge import ALERT, DATA, HANDSHAKE, KEY_UPDATE, Connection, Gone, make_identity
 
 BUILD = sys.argv[1]
@@ -29,18 +30,6 @@ MODES = ("inplace", "ssl")
 RUNS = [(*variant, mode, ()) for variant in VARIANTS for mode in MODES] + [(*VARIANTS[0], "inplace", ("-io", "poll"))]
 PAGE_EVENTS, PAD_BYTES = 40, 1200  # 48 KB: room for two records as large as can be
 COLLECTOR_SECONDS_MAX = 200
-
-
-class Tap:
-    def __init__(self):
-        self.count, self.failed = 0, 0
-
-    def report(self, name, problems):
-        self.count += 1
-        print(f"{'not ok' if problems else 'ok'} {self.count} - {name}", flush=True)
-        for problem in problems:
-            print("\n".join("# " + line for line in problem.splitlines()), flush=True)
-        self.failed += bool(problems)
 
 
 TAP = Tap()
@@ -96,7 +85,7 @@ class Server:
             thread.join()
 
     def is_prologue(self, page):
-        return page < len(self.attacks) and not isinstance(self.attacks[page], Attack)
+        return page < len(self.attacks) and isinstance(self.attacks[page], Prologue)
 
     def serve(self, transport):
         try:
@@ -105,7 +94,7 @@ class Server:
                 page = self.next_page
                 if self.is_prologue(page) and page not in self.played:
                     self.played.add(page)
-                    self.attacks[page][1](it)
+                    self.attacks[page].play(it)
                     it.fin()
                     return
                 problem = it.handshake()
@@ -187,10 +176,8 @@ def sentences():
 
 def faults_of(attack, mode):
     """As flow sees it; nothing when there is nothing to see."""
-    if not isinstance(attack, Attack):
-        return ["RING_RECEIVE" if attack[0] == "a reset" else attack[3]]
     faults = [fault for fault, _ in attack.accepted(mode)]
-    if "TLS_TRUNCATED" in faults and "reset" in attack.name:
+    if "reset" in attack.name:
         return ["RING_RECEIVE"]
     # A bare end, or one too early, is judged by what it cuts.
     if "TLS_TRUNCATED" in faults or attack.ends:
@@ -201,8 +188,7 @@ def faults_of(attack, mode):
 def judge_warnings(stderr, attacks, mode):
     """One for each attack that is none of our liking, in order, with the right sentence."""
     said = sentences()
-    wanted = [(it.name if isinstance(it, Attack) else it[0], [said[fault] for fault in faults_of(it, mode)])
-              for it in attacks if faults_of(it, mode)]
+    wanted = [(it.name, [said[fault] for fault in faults_of(it, mode)]) for it in attacks if faults_of(it, mode)]
     warnings = [line for line in stderr.splitlines() if "warning: configId 1: " in line]
     problems = [f"{name}: wanted {any_of} in {line!r}" for (name, any_of), line in zip(wanted, warnings)
                 if not any(f"warning: configId 1: {sentence}" in line for sentence in any_of)]
@@ -221,8 +207,7 @@ def judge_page(server, page, attack, seen):
         alerts = [[] if alert is None else [(ALERT, bytes([2, alert]))] for _, alert in attack.accepted(server.mode)]
         if attack.ends:  # the collector need not say goodbye, but may
             alerts.append([(ALERT, b"\1\0")])
-        heard = [it for it in server.heard.get(page, []) if it[0] != HANDSHAKE or it[1][:4] != KEY_UPDATE[:4]]
-        if (page in server.heard) == goes_on or not goes_on and heard not in alerts:
+        if (page in server.heard) == goes_on or not goes_on and server.heard[page] not in alerts:
             problems.append(f"the server hears {server.heard.get(page)}, wanted one of {alerts}")
     else:
         wanted = 1
@@ -239,15 +224,15 @@ def judge_page(server, page, attack, seen):
 def test_pages(folder, identity):
     for version, ciphers, mode, arguments in RUNS:
         attacks = [it for it in ATTACKS if version in it.versions and ONLY in it.name]
-        attacks += [it for it in HANDSHAKES if version in it[2] and ONLY in it[0] and it[3] != "TLS_NOT_TLS"]
+        attacks += [it for it in HANDSHAKES
+                    if version in it.versions and ONLY in it.name and it.fault != "TLS_NOT_TLS"]
         server = Server(identity, version, ciphers, mode, attacks)
         process, seen, record = collect(folder, server, *arguments)
         server.stop()
         name = " ".join((f"TLS 1.{version[1]} {mode}", *arguments))
         counts = collections.Counter(int(it) for it in re.findall(rb'"number": ([0-9]+)', seen))
         for page, attack in enumerate(attacks):
-            said = attack.name if isinstance(attack, Attack) else "in the handshake: " + attack[0]
-            TAP.report(f"{name}: {said}", judge_page(server, page, attack, counts))
+            TAP.report(f"{name}: {attack.name}", judge_page(server, page, attack, counts))
         TAP.report(f"{name}: a warning for each", judge_warnings(process.stderr, attacks, mode))
         problems = server.problems
         if process.returncode or not record:
@@ -321,9 +306,9 @@ def test_silence(folder, identity):
     for version, ciphers in VARIANTS:
         for mode in MODES:
             attacks = [it for it in SILENCES if version == "13" or it.name != "half a message, then silence"]
-            attacks.append(("half the server's flight, then silence", half_a_flight, (version,), "TLS_HANDSHAKE"))
-            attacks.append(("no hello", stay, (version,), "TLS_HANDSHAKE"))
-            attacks = [it for it in attacks if ONLY in (it.name if isinstance(it, Attack) else it[0])]
+            attacks.append(Prologue("half the server's flight, then silence", half_a_flight, "TLS_HANDSHAKE"))
+            attacks.append(Prologue("no hello", stay, "TLS_HANDSHAKE"))
+            attacks = [it for it in attacks if ONLY in it.name]
             server = Server(identity, version, ciphers, mode, attacks)
             process, seen, _ = collect(folder, server, "-stall-timeout", "1s")
             server.stop()
@@ -353,17 +338,16 @@ def test_no_end(folder, identity):
 
 def test_strangers(folder, identity):
     """Who does not speak TLS is not asked again: nothing would come of it."""
-    for name, play, _, fault, _ in HANDSHAKES:
-        if fault != "TLS_NOT_TLS":
-            continue
-        server = Server(identity, "13", "server", "inplace", [(name, play, ("13",), fault)])
+    for stranger in (it for it in HANDSHAKES if it.fault == "TLS_NOT_TLS" and ONLY in it.name):
+        server = Server(identity, "13", "server", "inplace", [stranger])
         process, seen, _ = collect(folder, server)
         server.stop()
         problems = list(server.problems)
-        if (process.returncode, seen, server.connections) != (1, b"", 1) or sentences()[fault] not in process.stderr:
+        said = sentences()[stranger.fault]
+        if (process.returncode, seen, server.connections) != (1, b"", 1) or said not in process.stderr:
             problems.append(f"exit status {process.returncode}, {server.connections} connections: "
                             f"{process.stderr[-2000:]}")
-        TAP.report(f"{name}: the end, and why", problems)
+        TAP.report(f"{stranger.name}: the end, and why", problems)
 
 
 def main():
@@ -374,8 +358,7 @@ def main():
             test(folder, identity)
     finally:
         shutil.rmtree(folder)
-    print(f"1..{TAP.count}")
-    return TAP.failed > 0
+    return TAP.end()
 
 
 sys.exit(main())

@@ -17,6 +17,8 @@ import tempfile
 import threading
 import time
 
+from tap import Tap
+
 CLIENT, PEER, LOOPBACK_BIND = sys.argv[1:4]
 MODES = ("inplace", "ssl")
 SUITES_13 = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256")
@@ -35,22 +37,6 @@ BODY = body(BODY_BYTES)
 DIGEST = hashlib.sha256(BODY).hexdigest()
 
 
-class Tap:
-    def __init__(self):
-        self.count, self.failed = 0, 0
-
-    def report(self, name, problem=None):
-        self.count += 1
-        print(f"{'not ok' if problem else 'ok'} {self.count} - {name}", flush=True)
-        if problem:
-            self.failed += 1
-            print(f"# {problem}", flush=True)
-
-    def skip(self, name, why):
-        self.count += 1
-        print(f"ok {self.count} - {name} # SKIP {why}", flush=True)
-
-
 TAP = Tap()
 
 
@@ -58,7 +44,7 @@ def expect(name, answer, **wanted):
     """Compares the named members of a client's answer; a value that is callable is a predicate."""
     wrong = [f"{key} is {answer.get(key)!r}" for key, value in wanted.items()
              if not (value(answer.get(key)) if callable(value) else answer.get(key) == value)]
-    TAP.report(name, "; ".join(wrong) + f" in {answer}" if wrong else None)
+    TAP.report(name, ["; ".join(wrong) + f" in {answer}"] if wrong else [])
 
 
 def whole(digest=DIGEST, count=BODY_BYTES):
@@ -286,7 +272,7 @@ def test_gnutls(folder):
                 fetch_twice(f"GnuTLS TLS 1.{version[1]} {cipher} {key} {mode}", port, "/body", folder, mode, version)
         resumed = server.words().count("This is a resumed session")
         TAP.report(f"and GnuTLS knows of {len(MODES)} resumed sessions",
-                   None if resumed == len(MODES) else f"{resumed}: {server.words()[-3000:]}")
+                   [] if resumed == len(MODES) else [f"{resumed}: {server.words()[-3000:]}"])
 
 
 def test_s_server(folder):
@@ -309,8 +295,8 @@ def test_suites(folder):
                     for answer, resumed in zip(answers, (0, 1)):
                         expect(f"OpenSSL {suite} {mode}{' resumed' if resumed else ''}", answer, **whole(),
                                mode=mode, resumed=resumed)
-                        TAP.report("its close_notify arrives", None if (said := peer.said()) == "client close_notify"
-                                   else said)
+                        TAP.report("its close_notify arrives", [] if (said := peer.said()) == "client close_notify"
+                                   else [f"it says {said!r}"])
 
 
 def test_shapes(folder):
@@ -336,8 +322,8 @@ def test_key_updates(folder):
                 expect(f"OpenSSL key {option} {mode}", fetch(peer.port, f"/{BODY_BYTES}/{option}", mode=mode,
                                                              ca=f"{folder}/ca.pem"), **whole(), key_updates=9)
                 # Our answers, and our close_notify under the last of our new keys, were understood.
-                TAP.report("and the server follows ours", None if (said := peer.said()) == "client close_notify"
-                           else said)
+                TAP.report("and the server follows ours", [] if (said := peer.said()) == "client close_notify"
+                           else [f"it says {said!r}"])
 
 
 def test_ends(folder):
@@ -384,7 +370,7 @@ def test_certificates(folder):
             ("other", ["self-signed", "--ca-file"], {})):
         with Peer(folder, name) as peer:
             refused(f"certificate {name}", peer, said, ca=ca, **options)
-            TAP.report("the server gets an alert", None if "alert" in (line := peer.said()) else line)
+            TAP.report("the server gets an alert", [] if "alert" in (said := peer.said()) else [f"it says {said!r}"])
     with Peer(folder, "wildcard") as peer:
         expect("certificate wildcard matches", fetch(peer.port, "/10", ca=ca, host="a.test.example"), fault="NONE")
     with Peer(folder, "other") as peer:
@@ -430,8 +416,7 @@ def main():
             test(folder)
     finally:
         shutil.rmtree(folder)
-    print(f"1..{TAP.count}")
-    return TAP.failed > 0
+    return TAP.end()
 
 
 sys.exit(main())
