@@ -48,6 +48,13 @@ def authorization(credentials, host, target):
     return head + "signature=" + mac(mac(credentials["client_secret"], stamp), data)
 
 
+def cpu_seconds_of(pid):
+    """User and system time of a process so far."""
+    with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 class Simulator:
     """A simulator on a free port, pinned to the last core."""
 
@@ -83,9 +90,7 @@ class Simulator:
             file.write(body)
 
     def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat", encoding="utf-8") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds_of(self.process.pid)
 
     def stop(self):
         self.process.terminate()
@@ -96,15 +101,17 @@ def pin(core):
     os.sched_setaffinity(0, {core})
 
 
-def collect(build, simulator, seconds, extra):
+def collect(build, simulator, seconds, extra, config_ids="1", limit=LIMIT, cores=(0,)):
+    """One run of the collector, and what its run.json says."""
     out = os.path.join(simulator.folder, "run")
     command = [os.path.join(build, "akamai-direct-prof"), "-url", f"https://{simulator.address}/siem/v1",
-               "-edgerc", simulator.edgerc, "-ca-file", simulator.ca_file, "-config-id", "1", "-limit", str(LIMIT),
-               "-duration", f"{seconds}s", "-no-profile", "-quiet", "-out", out] + extra
+               "-edgerc", simulator.edgerc, "-ca-file", simulator.ca_file, "-config-id", config_ids,
+               "-limit", str(limit), "-duration", f"{seconds}s", "-quiet", "-out", out] + extra
     environment = {"PATH": os.environ["PATH"]}
-    subprocess.run(command, check=True, env=environment, stderr=subprocess.DEVNULL, preexec_fn=lambda: pin(0))
+    subprocess.run(command, check=True, env=environment, stderr=subprocess.DEVNULL,
+                   preexec_fn=lambda: os.sched_setaffinity(0, cores))
     with open(os.path.join(out, "run.json"), encoding="utf-8") as file:
-        return json.load(file)["totals"]
+        return json.load(file)
 
 
 def in_memory(build, page):
@@ -132,7 +139,7 @@ def measure(build, size, rounds, seconds):
                 limit = in_memory(build, page)
                 for name, extra in VARIANTS.items():
                     before = simulator.cpu_seconds()
-                    totals = collect(build, simulator, seconds, extra)
+                    totals = collect(build, simulator, seconds, ["-no-profile"] + extra)["totals"]
                     per_million = totals["cpu_seconds"] * 1e6 / totals["events"]
                     rows[name].append({
                         "cpu_seconds_per_million": per_million,

@@ -12,11 +12,10 @@ object a line, then tables.
 import json
 import os
 import statistics
-import subprocess
 import sys
 import tempfile
 
-from flow import Simulator
+from flow import Simulator, collect
 
 PACE = 13500
 LIMIT = 10000  # a page takes less than a second at that pace
@@ -24,25 +23,20 @@ PACED = [1, 2, 4, 8, 16, 32]
 UNPACED = [1, 2, 4, 16]
 
 
+def config_ids(streams):
+    return ",".join(str(i + 1) for i in range(streams))
+
+
 class Server(Simulator):
     """With so many configIds; pinned to the last core, as its parent class has it."""
 
     def __init__(self, build, folder, streams, pace):
-        super().__init__(build, folder, "full",
-                         ["--config-id", ",".join(str(i + 1) for i in range(streams)), "--pace", str(pace)])
+        super().__init__(build, folder, "full", ["--config-id", config_ids(streams), "--pace", str(pace)])
 
 
-def collect(build, server, streams, seconds, extra, cores):
-    out = os.path.join(server.folder, "run")
-    command = [os.path.join(build, "akamai-direct-prof"), "-url", f"https://{server.address}/siem/v1",
-               "-edgerc", server.edgerc, "-ca-file", server.ca_file, "-config-id",
-               ",".join(str(i + 1) for i in range(streams)), "-limit", str(LIMIT), "-duration", f"{seconds}s",
-               "-no-profile", "-quiet", "-out", out] + extra
+def figures_of(build, server, streams, seconds, extra, cores):
     before = server.cpu_seconds()
-    subprocess.run(command, check=True, env={"PATH": os.environ["PATH"]}, stderr=subprocess.DEVNULL,
-                   preexec_fn=lambda: os.sched_setaffinity(0, cores))
-    with open(os.path.join(out, "run.json"), encoding="utf-8") as file:
-        record = json.load(file)
+    record = collect(build, server, seconds, ["-no-profile"] + extra, config_ids(streams), LIMIT, cores)
     totals = record["totals"]
     per_million = totals["cpu_seconds"] * 1e6 / totals["events"]
     return {
@@ -62,7 +56,7 @@ def measure(build, kind, counts, rounds, seconds, pace, extra, cores):
         try:
             for _ in range(rounds):
                 for count in counts:
-                    rows[count].append(collect(build, server, count, seconds, extra, cores))
+                    rows[count].append(figures_of(build, server, count, seconds, extra, cores))
         finally:
             server.stop()
     results = []

@@ -16,7 +16,7 @@ import urllib.parse
 import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "flow"))
-from flow import authorization, read_edgerc  # noqa: E402 (found by the line above)
+from flow import authorization, cpu_seconds_of, read_edgerc  # noqa: E402 (found by the line above)
 
 BACKLOG_SECONDS = 3600
 START_SECONDS_MAX = 300  # a pool of 60,000 events is compressed before the server is ready
@@ -109,9 +109,7 @@ class Feed:
         return {}
 
     def cpu_seconds(self):
-        with open(f"/proc/{self.process.pid}/stat", encoding="utf-8") as file:
-            fields = file.read().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        return cpu_seconds_of(self.process.pid)
 
     def log_position(self):
         return os.path.getsize(self.path("requests")) if os.path.exists(self.path("requests")) else 0

@@ -19,7 +19,7 @@ import tempfile
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "flow"))
-from flow import LIMIT, Simulator, pin  # noqa: E402 (found by the line above)
+from flow import Simulator, collect  # noqa: E402 (found by the line above)
 
 VARIANTS = {
     "no profile": None,
@@ -29,16 +29,9 @@ VARIANTS = {
 }
 
 
-def collect(build, simulator, seconds, profile):
-    out = os.path.join(simulator.folder, "run")
-    command = [os.path.join(build, "akamai-direct-prof"), "-url", f"https://{simulator.address}/siem/v1", "-edgerc",
-               simulator.edgerc, "-ca-file", simulator.ca_file, "-config-id", "1", "-limit", str(LIMIT),
-               "-duration", f"{seconds}s", "-quiet", "-out", out]
-    command += ["-no-profile"] if profile is None else ["-cpu-profile-duration", f"{1000 * seconds - 50}ms"] + profile
-    subprocess.run(command, check=True, env={"PATH": os.environ["PATH"]}, stderr=subprocess.DEVNULL,
-                   preexec_fn=lambda: pin(0))
-    with open(os.path.join(out, "run.json"), encoding="utf-8") as file:
-        run = json.load(file)
+def figures_of(build, simulator, seconds, profile):
+    extra = ["-no-profile"] if profile is None else ["-cpu-profile-duration", f"{1000 * seconds - 50}ms"] + profile
+    run = collect(build, simulator, seconds, extra)
     totals = run["totals"]
     row = {"cpu_seconds_per_million": totals["cpu_seconds"] * 1e6 / totals["events"],
            "events_per_second": totals["events_per_second"]}
@@ -58,11 +51,11 @@ def collector(build, rounds, seconds):
     with tempfile.TemporaryDirectory() as folder:
         simulator = Simulator(build, folder, "full")
         try:
-            collect(build, simulator, 1, None)  # the first run warms caches, and is not counted
+            figures_of(build, simulator, 1, None)  # the first run warms caches, and is not counted
             for index in range(rounds):
                 names = list(VARIANTS)
                 for name in names[index % len(names):] + names[:index % len(names)]:
-                    rows[name].append(collect(build, simulator, seconds, VARIANTS[name]))
+                    rows[name].append(figures_of(build, simulator, seconds, VARIANTS[name]))
         finally:
             simulator.stop()
     results = []
