@@ -3,7 +3,6 @@
  * What becomes of the repeats of a cell: medians and ranges. And what the Go original is said to have taken.
  */
 #include <math.h>
-#include <stdlib.h>
 
 #include "cli/experiment.h"
 
@@ -53,12 +52,6 @@ static double figure_of(const struct experiment *experiment, const struct experi
 	return NAN;
 }
 
-static int by_size(const void *left, const void *right)
-{
-	double a = *(const double *)left, b = *(const double *)right;
-	return a < b ? -1 : a > b;
-}
-
 struct experiment_figure experiment_figure(const struct experiment *experiment,
 					   const struct experiment_cell *cell,
 					   enum experiment_quantity quantity)
@@ -75,9 +68,9 @@ struct experiment_figure experiment_figure(const struct experiment *experiment,
 	}
 	if (count == 0)
 		return (struct experiment_figure){ NAN, NAN, NAN };
-	qsort(figures, count, sizeof *figures, by_size);
+	double median = compare_median(figures, count);
 	return (struct experiment_figure){
-		.median = count % 2 ? figures[count / 2] : (figures[count / 2 - 1] + figures[count / 2]) / 2,
+		.median = median,
 		.low = figures[0],
 		.high = figures[count - 1],
 	};

@@ -13,9 +13,6 @@
 #include "base/file.h"
 #include "report/compare_parts.h"
 
-/* Two standard deviations: of twenty differences that are none, one is larger. */
-static const double sigmas = 2;
-
 struct compare_row *compare_row(const struct compare *compare, struct compare_table *table, const char *name,
 				const char *module)
 {
@@ -40,6 +37,19 @@ struct compare_row *compare_row(const struct compare *compare, struct compare_ta
 		row->figures[i] = NAN;
 	table_insert(&table->by_name, hash, (uint32_t)table->count);
 	return row;
+}
+
+void compare_clear(struct compare_table *table)
+{
+	for (size_t i = 0; i < table->count; i++) {
+		free(table->rows[i].name);
+		free(table->rows[i].figures);
+		free(table->rows[i].cells);
+	}
+	free(table->rows);
+	table_destroy(&table->by_name);
+	table->rows = NULL;
+	table->count = table->row_room = 0;
 }
 
 void compare_notice(struct compare *compare, const char *format, ...)
@@ -117,7 +127,7 @@ static double variance(const struct compare_cell *cell)
 static int is_chance(const struct compare_cell *base, const struct compare_cell *cell)
 {
 	double error = sqrt(variance(base) + variance(cell));
-	return fabs(cell->median - base->median) <= sigmas * error;
+	return fabs(cell->median - base->median) <= COMPARE_SIGMAS * error;
 }
 
 static void judge(const struct compare_cell *base, struct compare_cell *cell)

@@ -37,4 +37,7 @@ struct compare_options {
 int compare_write(char *const *arguments, size_t count, const struct compare_options *options, FILE *out,
 		  char error[static REPORT_ERROR_BYTES_MAX]);
 
+/* The figure in the middle, or the mean of the two in the middle; NaN of none. Sorts them. */
+double compare_median(double *figures, size_t count);
+
 #endif

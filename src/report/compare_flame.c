@@ -54,11 +54,6 @@ struct pool {
 	uint64_t address; /* of the last location: places of different objects stay apart */
 };
 
-static const char *program_of(const struct pprof *profile)
-{
-	return profile->mapping_count ? pprof_text(profile, profile->mappings[0].filename) : "";
-}
-
 static uint32_t add_mapping(struct pool *pool, const char *name)
 {
 	uint32_t string = pprof_string(pool->profile, name);
@@ -80,8 +75,8 @@ static struct pool pool_create(const struct compare_side *side, unsigned kind, s
 		pprof_add_value_type(pool.profile, kinds[kind].type, unit);
 	for (size_t i = side->run_count; i-- > 0;) {
 		const struct pprof *profile = side->runs[i].profiles[kinds[kind].file];
-		if (profile && *program_of(profile))
-			program = program_of(profile);
+		if (profile && *frames_program(profile))
+			program = frames_program(profile);
 	}
 	add_mapping(&pool, program);
 	return pool;
@@ -110,7 +105,7 @@ static uint32_t add_location(struct pool *pool, const struct frames *frames, siz
 		};
 	}
 	if (mapping)
-		mapping = strcmp(name, program_of(from)) != 0 ? add_mapping(pool, name) : 1;
+		mapping = strcmp(name, frames_program(from)) != 0 ? add_mapping(pool, name) : 1;
 	return pprof_add_location(pool->profile, mapping, ++pool->address, lines, count);
 }
 
@@ -208,7 +203,6 @@ enum { BASE, BASE_SAMPLES, SIDE, SIDE_SAMPLES, SLOT_COUNT };
 static const double pool_scale = 1e9;
 
 struct difference {
-	const struct compare *compare;
 	struct tree *tree;
 	unsigned unit;
 	double scale;	   /* of BASE and SIDE */
@@ -274,7 +268,7 @@ static int is_noise(const struct difference *difference, const double *figures)
 			return 0;
 		variance += weight * weight * fmax(figures[i ? SIDE_SAMPLES : BASE_SAMPLES], 1);
 	}
-	return fabs(figures[SIDE] - figures[BASE]) <= 2 * sqrt(variance);
+	return fabs(figures[SIDE] - figures[BASE]) <= COMPARE_SIGMAS * sqrt(variance);
 }
 
 /* Change in parts of the larger one: from -1 to 1, new is 1. */
@@ -295,20 +289,24 @@ static const char *class_of(const void *owner, uint32_t node)
 	return change > 0 ? more[step] : less[step];
 }
 
+/* What a figure alone does not say. */
+static const char *unit_words(unsigned unit)
+{
+	return unit == UNIT_SECONDS_PER_MILLION ? " CPU-seconds per million events" : "";
+}
+
 static void tell(const void *owner, uint32_t node, FILE *out)
 {
 	const struct difference *difference = owner;
 	const double *figures = &difference->figures[(size_t)node * SLOT_COUNT];
 	double base = figures[BASE] / difference->scale, side = figures[SIDE] / difference->scale;
-	const char *unit =
-		difference->unit == UNIT_SECONDS_PER_MILLION ? " CPU-seconds per million events" : "";
 	char texts[3][GRID_FIGURE_BYTES_MAX];
 	struct compare_cell cell = { .change = base > 0 ? side / base - 1 : INFINITY };
 	fputc('\n', out);
 	text_escape(out, grid_figure(base, difference->unit, texts[0]), TEXT_WHOLE);
 	fputs(" \u2192 ", out);
 	text_escape(out, grid_figure(side, difference->unit, texts[1]), TEXT_WHOLE);
-	fprintf(out, "%s, ", unit);
+	fprintf(out, "%s, ", unit_words(difference->unit));
 	text_escape(out, grid_change(&cell, texts[2]), TEXT_WHOLE);
 	if (cell.change != 0 && is_noise(difference, figures))
 		fputs(", within the noise", out);
@@ -340,13 +338,12 @@ static void pour_side(const struct compare *compare, struct pool *pool, const st
 static void draw(struct difference *difference, const struct compare_side *side, unsigned kind, FILE *out)
 {
 	char texts[2][GRID_FIGURE_BYTES_MAX], subtitle[REPORT_ERROR_BYTES_MAX];
-	const char *unit =
-		difference->unit == UNIT_SECONDS_PER_MILLION ? " CPU-seconds per million events" : "";
-	int used = snprintf(
-		subtitle, sizeof subtitle, "%.100s %s, %.100s %s%s", difference->base_label,
-		grid_figure(difference->totals[0] / difference->scale, difference->unit, texts[0]),
-		side->label,
-		grid_figure(difference->totals[1] / difference->scale, difference->unit, texts[1]), unit);
+	int used =
+		snprintf(subtitle, sizeof subtitle, "%.100s %s, %.100s %s%s", difference->base_label,
+			 grid_figure(difference->totals[0] / difference->scale, difference->unit, texts[0]),
+			 side->label,
+			 grid_figure(difference->totals[1] / difference->scale, difference->unit, texts[1]),
+			 unit_words(difference->unit));
 	if (difference->gone > 0 && used > 0 && (size_t)used < sizeof subtitle)
 		snprintf(subtitle + used, sizeof subtitle - (size_t)used,
 			 "; %s of the baseline is on paths that are not here",
@@ -361,7 +358,6 @@ void compare_write_difference(const struct compare *compare, const struct compar
 			      FILE *out)
 {
 	struct difference difference = {
-		.compare = compare,
 		.unit = kind != PICTURE_CPU || compare->per_event ? kinds[kind].unit : UNIT_SHARE,
 		.scale = kind == PICTURE_CPU ? pool_scale : 1,
 		.base_label = compare->sides[0].label,

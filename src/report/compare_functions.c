@@ -75,8 +75,7 @@ static void add(const struct filling *filling, struct compare_row *row, int64_t 
 
 static const char *main_module(const struct pprof *profile)
 {
-	return profile->mapping_count ? text_base_name(pprof_text(profile, profile->mappings[0].filename))
-				      : "";
+	return text_base_name(frames_program(profile));
 }
 
 static int ends_with(const char *text, const char *end)
@@ -283,14 +282,8 @@ static int events_known(const struct compare *compare)
 /* A profile without stages has the label nowhere, or "none" everywhere. */
 static void drop_empty_stages(struct compare_table *table)
 {
-	if (table->count > 1 || (table->count == 1 && strcmp(table->rows[0].name, "none") != 0))
-		return;
-	for (size_t i = 0; i < table->count; i++) {
-		free(table->rows[i].name);
-		free(table->rows[i].figures);
-		free(table->rows[i].cells);
-	}
-	table->count = 0;
+	if (table->count == 1 && !strcmp(table->rows[0].name, "none"))
+		compare_clear(table);
 }
 
 static void fill_run(struct compare *compare, const struct compare_run *run, size_t place, double *total,

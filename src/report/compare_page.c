@@ -188,9 +188,9 @@ static void write_cell(const struct grid *grid, size_t row, size_t column, FILE 
 {
 	const struct grid_cell *cell = &grid->cells[row * grid->columns + column];
 	const char *element = row == 0 || column == 0 ? "th" : "td", *tone = tone_class(cell->tone);
-	fprintf(out, "<%s%s class=\"%s%s%s\"%s>", element,
+	fprintf(out, "<%s%s class=\"%s%s%s\">", element,
 		row ? column ? "" : " scope=\"row\"" : " scope=\"col\"", cell->is_left ? "text" : "",
-		cell->is_left && *tone ? " " : "", tone, "");
+		cell->is_left && *tone ? " " : "", tone);
 	int is_name = row > 0 && column == 0 && cell->is_code;
 	fputs(is_name ? "<code class=\"fn\" title=\"" : "", out);
 	if (is_name) {

@@ -117,16 +117,17 @@ struct compare_row *compare_row(const struct compare *compare, struct compare_ta
 				const char *module);
 /* Medians, differences, noise. */
 void compare_settle(const struct compare *compare, struct compare_table *table);
+/* No rows any more: the table is not there. */
+void compare_clear(struct compare_table *table);
 [[gnu::format(printf, 2, 3)]] void compare_notice(struct compare *compare, const char *format, ...);
-/* The figure of a side's row for sentences: the middle one, or the mean of the two in the middle. */
-double compare_median(double *figures, size_t count);
+/* Two standard deviations: of twenty differences that are none, one is larger. */
+#define COMPARE_SIGMAS 2
 
 /* ---- compare_run.c: what a run says of itself ---- */
 /* "direct", "interpreted", or the program's name; "" when it is not known. */
 const char *compare_runner(const struct compare_run *run);
 const char *compare_configured(const struct compare_run *run, const char *key);
-/* Events that were handed on up to a moment, and while the CPU profile was taken; NaN: not known. */
-double compare_events_at(const struct compare_run *run, double seconds);
+/* Events that were handed on while the CPU profile was taken; NaN: not known. */
 double compare_window_events(const struct compare_run *run);
 void compare_figures(struct compare *compare); /* throughput, memory, churn */
 void compare_notices(struct compare *compare);

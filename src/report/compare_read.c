@@ -381,16 +381,8 @@ void compare_forget(struct compare *compare)
 		free(side->label);
 		free(side->path);
 	}
-	for (size_t i = 0; i < TABLE_COUNT; i++) {
-		struct compare_table *table = &compare->tables[i];
-		for (size_t k = 0; k < table->count; k++) {
-			free(table->rows[k].name);
-			free(table->rows[k].figures);
-			free(table->rows[k].cells);
-		}
-		free(table->rows);
-		table_destroy(&table->by_name);
-	}
+	for (size_t i = 0; i < TABLE_COUNT; i++)
+		compare_clear(&compare->tables[i]);
 	for (size_t i = 0; i < compare->notice_count; i++)
 		free(compare->notices[i]);
 	free(compare->notices);

@@ -27,7 +27,8 @@ const char *compare_runner(const struct compare_run *run)
 	return record->program;
 }
 
-double compare_events_at(const struct compare_run *run, double seconds)
+/* Events that were handed on up to a moment; NaN: not known. */
+static double events_at(const struct compare_run *run, double seconds)
 {
 	return run->record->sample_count && seconds >= 0 ? run_events_at(run->record, seconds) : NAN;
 }
@@ -40,7 +41,7 @@ double compare_window_events(const struct compare_run *run)
 	if (profile->window_start_ns < 0 || window_ns <= 0)
 		return NAN;
 	double start = (double)profile->window_start_ns / 1e9, end = start + (double)window_ns / 1e9;
-	double events = compare_events_at(run, end) - compare_events_at(run, start);
+	double events = events_at(run, end) - events_at(run, start);
 	return events > 0 ? events : NAN;
 }
 
@@ -119,7 +120,7 @@ static void run_figures(const struct compare_run *run, double figures[static FIG
 	const struct run_record *record = run->record;
 	struct heap mid = heap_of(run, COMPARE_HEAP_MID), end = heap_of(run, COMPARE_HEAP_END);
 	double events = known(record->events), elapsed = record->elapsed_seconds;
-	double late_events = events - compare_events_at(run, mid.at_seconds);
+	double late_events = events - events_at(run, mid.at_seconds);
 	figures[EVENTS] = events;
 	figures[REQUESTS] = known(record->requests);
 	figures[ELAPSED] = elapsed;

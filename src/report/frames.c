@@ -21,6 +21,11 @@ void *report_allocate(size_t count, size_t bytes)
 	return memory;
 }
 
+const char *frames_program(const struct pprof *profile)
+{
+	return profile->mapping_count ? pprof_text(profile, profile->mappings[0].filename) : "";
+}
+
 const char *frame_kind_class(unsigned kind)
 {
 	static const char *const classes[FRAME_KIND_COUNT] = { "own",	 "lua",	    "lib",  "libc",
@@ -75,8 +80,7 @@ static uint8_t kind_of(const struct pprof *profile, uint32_t mapping_id, const c
 	if (mapping_id <= 1)
 		return starts_with(name, "runtime.") || starts_with(name, "runtime/internal") ? FRAME_LIBC
 											      : FRAME_OWN;
-	const char *own = profile->mapping_count ? pprof_text(profile, profile->mappings[0].filename) : "";
-	if (!strcmp(pprof_text(profile, profile->mappings[mapping_id - 1].filename), own))
+	if (!strcmp(pprof_text(profile, profile->mappings[mapping_id - 1].filename), frames_program(profile)))
 		return FRAME_OWN; /* the program's second segment */
 	return strstr(module, ".so")					   ? FRAME_LIBRARY
 	       : starts_with(module, "[") || starts_with(module, "//anon") ? FRAME_OWN

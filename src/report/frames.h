@@ -53,6 +53,8 @@ void frames_destroy(struct frames *frames);
 /* The number of an equal frame or of a new one. The texts are lent like the profile. */
 uint32_t frames_number(struct frames *frames, const struct frame *frame);
 
+/* The file name of the program, whose object is the first one; "" when there is none. */
+const char *frames_program(const struct pprof *profile);
 /* Short words for class names: "own", "kernel", ... */
 const char *frame_kind_class(unsigned kind);
 /* For a legend. */
