@@ -3,10 +3,8 @@
 #include "cli/experiment_command.h"
 
 #include <errno.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -14,6 +12,7 @@
 #include "base/file.h"
 #include "cli/experiment.h"
 #include "cli/files.h"
+#include "cli/signals.h"
 #include "profiler/profiler.h"
 
 #define TOP_COUNT 15 /* functions in the tables; experiment.html has all of them */
@@ -23,18 +22,6 @@ _Static_assert(EXPERIMENT_ERROR_BYTES_MAX >= FILES_ERROR_BYTES_MAX &&
 	       "one buffer for every sentence");
 
 extern char **environ;
-
-static int signals_open(void)
-{
-	sigset_t wanted;
-	sigemptyset(&wanted);
-	sigaddset(&wanted, SIGINT);
-	sigaddset(&wanted, SIGTERM);
-	sigprocmask(SIG_BLOCK, &wanted, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
-	return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 /* Variables of the caller's own set-up would lead the runners elsewhere than to the simulator. */
 static void variables_forget(void)

@@ -3,16 +3,15 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "cli/files.h"
 #include "cli/flags.h"
+#include "cli/signals.h"
 #include "report/report.h"
 
 #define AT(member) offsetof(struct record_settings, member)
@@ -120,19 +119,6 @@ struct recorder {
 	int64_t start_unix_ns, end_ns;
 	enum record_end end;
 };
-
-/* SIGINT and SIGTERM as a descriptor; the command gets its own mask back. */
-static int signals_open(void)
-{
-	sigset_t wanted;
-	sigemptyset(&wanted);
-	sigaddset(&wanted, SIGINT);
-	sigaddset(&wanted, SIGTERM);
-	sigprocmask(SIG_BLOCK, &wanted, NULL);
-	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN);
-	return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
-}
 
 /* 1 when a signal came that ends the recording. */
 static int recorder_signalled(struct recorder *recorder)
