@@ -115,6 +115,9 @@ void experiment_help(void);
 void words_add(struct experiment_words *words, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* "-name value", with the value as it is. */
 void words_add_flag(struct experiment_words *words, const char *name, const char *value);
+/* "-config-id 1,2,3": the first of those that were given with -url; a simulator's are numbers from 1 on. */
+void words_add_config_ids(struct experiment_words *words, const struct experiment_settings *settings,
+			  unsigned count);
 /* As a shell would read it. */
 void words_print(const struct experiment_words *words, FILE *out);
 void words_finish(struct experiment_words *words);

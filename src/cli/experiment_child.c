@@ -53,6 +53,20 @@ void words_add_flag(struct experiment_words *words, const char *name, const char
 	words_add(words, "%s", value);
 }
 
+void words_add_config_ids(struct experiment_words *words, const struct experiment_settings *settings,
+			  unsigned count)
+{
+	char ids[4096] = "";
+	for (unsigned i = 0; i < count; i++) {
+		size_t used = strlen(ids);
+		if (settings->url)
+			snprintf(ids + used, sizeof ids - used, "%s%s", i ? "," : "", settings->ids[i]);
+		else
+			snprintf(ids + used, sizeof ids - used, "%s%u", i ? "," : "", i + 1);
+	}
+	words_add_flag(words, "config-id", ids);
+}
+
 static int is_plain(const char *word)
 {
 	static const char plain[] =

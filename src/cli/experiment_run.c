@@ -41,7 +41,7 @@ static void run_words(const struct experiment *experiment, const struct experime
 	const struct experiment_settings *settings = &experiment->settings;
 	const struct experiment_server *server = &experiment->server;
 	const struct experiment_cell *cell = run->cell;
-	char text[DURATION_TEXT_BYTES_MAX], folder[4400], ids[4096] = "";
+	char text[DURATION_TEXT_BYTES_MAX], folder[4400];
 	words_add(words, "%s", cell->interpreted ? "akamai-prof" : "akamai-direct-prof");
 	if (settings->url) {
 		words_add_flag(words, "url", settings->url);
@@ -59,14 +59,7 @@ static void run_words(const struct experiment *experiment, const struct experime
 		words_add(words, "-ca-file");
 		words_add(words, "%s/ca.pem", server->folder);
 	}
-	for (unsigned i = 0; i < cell->streams; i++) {
-		size_t used = strlen(ids);
-		if (settings->url)
-			snprintf(ids + used, sizeof ids - used, "%s%s", i ? "," : "", settings->ids[i]);
-		else
-			snprintf(ids + used, sizeof ids - used, "%s%u", i ? "," : "", i + 1);
-	}
-	words_add_flag(words, "config-id", ids);
+	words_add_config_ids(words, settings, cell->streams);
 	words_add(words, "-limit");
 	words_add(words, "%lld", (long long)settings->limit);
 	words_add_flag(words, "parse", cell->full ? "full" : "control");

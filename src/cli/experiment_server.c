@@ -122,9 +122,6 @@ static void server_words(struct experiment *experiment)
 	struct experiment_words *words = &experiment->server.words;
 	unsigned streams = experiment->cells[experiment->cell_count - 1].streams;
 	unsigned cache_mib = streams * CACHE_MIB_EACH;
-	char ids[FLOW_STREAMS_MAX * 4] = "";
-	for (unsigned i = 0; i < streams; i++)
-		snprintf(ids + strlen(ids), sizeof ids - strlen(ids), "%s%u", i ? "," : "", i + 1);
 	words_add(words, "akamai-prof");
 	words_add(words, "simulate");
 	words_add_flag(words, "listen", "127.0.0.1:0");
@@ -134,7 +131,7 @@ static void server_words(struct experiment *experiment)
 	words_add(words, "%s/ca.pem", server->folder);
 	words_add(words, "-edgerc-out");
 	words_add(words, "%s/edgerc", server->folder);
-	words_add_flag(words, "config-id", ids);
+	words_add_config_ids(words, &experiment->settings, streams);
 	words_add_flag(words, "event-size", experiment->settings.lean ? "lean" : "full");
 	words_add(words, "-cache");
 	words_add(words, "%u", cache_mib < CACHE_MIB_MIN ? CACHE_MIB_MIN : cache_mib);

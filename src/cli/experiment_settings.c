@@ -196,7 +196,7 @@ static int matrix_make(struct experiment *experiment, char *error)
 	return 0;
 }
 
-/* The configIds, split. A simulator gets the numbers from 1 on. */
+/* The configIds of -url, split. */
 static int ids_parse(struct experiment *experiment, char *error)
 {
 	struct experiment_settings *settings = &experiment->settings;
