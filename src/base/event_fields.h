@@ -46,20 +46,25 @@ struct event_fields {
 
 /* The value of a member by key: the last of several with that key; NULL: `object` has none, or is no object.
  */
-static inline const struct event_field *event_member(const struct event_fields *event,
-						     const struct event_field *object, const char *key)
+static inline const struct event_field *event_member_of(const struct event_fields *event,
+							const struct event_field *object, struct span key)
 {
 	const struct event_field *found = NULL;
-	size_t key_bytes = strlen(key);
 	uint32_t at = (uint32_t)(object - event->fields);
 	if (object->type != EVENT_OBJECT)
 		return NULL;
 	for (uint32_t k = at + 1; k < object->next; k = event->fields[k].next) {
 		const struct event_field *field = &event->fields[k];
-		if (field->key.bytes == key_bytes && memcmp(field->key.base, key, key_bytes) == 0)
+		if (field->key.bytes == key.bytes && memcmp(field->key.base, key.base, key.bytes) == 0)
 			found = field;
 	}
 	return found;
+}
+
+static inline const struct event_field *event_member(const struct event_fields *event,
+						     const struct event_field *object, const char *key)
+{
+	return event_member_of(event, object, span_of_text(key));
 }
 
 #endif

@@ -46,24 +46,27 @@ struct reader {
 	int line; /* for the sentence */
 };
 
-/* A number behind a blank. 1 when it is one. */
-static int read_number(struct reader *reader, unsigned base, uint64_t most, uint64_t *ret_number)
+/* 1 when there is one. */
+static int read_digits(struct reader *reader, unsigned base, uint64_t most, uint64_t *ret_number)
 {
 	static const char digits[] = "0123456789abcdef";
 	uint64_t number = 0;
-	const char *at = reader->at;
-	if (*at++ != ' ')
-		return 0;
-	const char *first = at;
+	const char *first = reader->at, *at = first;
 	for (const char *digit; *at && (digit = memchr(digits, *at, base)); at++) {
 		uint64_t value = (uint64_t)(digit - digits);
-		if (number > (most - value) / base)
+		if (value > most || number > (most - value) / base)
 			return 0;
 		number = number * base + value;
 	}
 	reader->at = at;
 	*ret_number = number;
 	return at > first;
+}
+
+/* A number behind a blank. */
+static int read_number(struct reader *reader, unsigned base, uint64_t most, uint64_t *ret_number)
+{
+	return *reader->at++ == ' ' && read_digits(reader, base, most, ret_number);
 }
 
 /* A word at the start of a line. */
@@ -157,14 +160,10 @@ static int read_lines(struct reader *reader, struct lua_names *lua, struct lua_f
 	uint32_t count = 0;
 	function->runs_first = lua->run_count;
 	while (*reader->at == ' ') {
-		uint64_t line, many = 0;
+		uint64_t line, many;
 		if (lua->run_count == RUNS_MAX || !read_number(reader, 10, LINE_MAX, &line) ||
-		    *reader->at++ != ':')
-			return 0;
-		/* read_number() wants a blank, and there is none. */
-		for (; *reader->at >= '0' && *reader->at <= '9' && many <= INSTRUCTIONS_MAX; reader->at++)
-			many = 10 * many + (uint64_t)(*reader->at - '0');
-		if (many == 0 || many > function->instructions - count)
+		    *reader->at++ != ':' || !read_digits(reader, 10, function->instructions - count, &many) ||
+		    many == 0)
 			return 0;
 		count += (uint32_t)many;
 		lua->runs = room_for(lua->runs, &lua->runs_max, lua->run_count, 1, sizeof *lua->runs);

@@ -7,21 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Bytes of the well-formed UTF-8 sequence (RFC 3629) that begins here; 0: none does. */
-static size_t sequence_bytes(const uint8_t *at, size_t bytes)
-{
-	size_t need = *at < 0x80 ? 1 : *at < 0xc2 ? 0 : *at < 0xe0 ? 2 : *at < 0xf0 ? 3 : *at < 0xf5 ? 4 : 0;
-	if (need > bytes)
-		return 0;
-	for (size_t i = 1; i < need; i++) {
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((*at == 0xe0 && at[1] < 0xa0) || (*at == 0xed && at[1] > 0x9f) || /* overlong, surrogates */
-	    (*at == 0xf0 && at[1] < 0x90) || (*at == 0xf4 && at[1] > 0x8f))
-		return 0;
-	return need;
-}
+#include "program/json_text.h"
 
 /* Bytes of the secret that begins here; 0: none does. */
 static size_t secret_bytes(const struct program *program, const uint8_t *at, size_t bytes)
@@ -46,7 +32,7 @@ void program_clean_text(const struct program *program, struct span text, char *c
 		if ((step = secret_bytes(program, at, left)) > 0) {
 			what = "***";
 			put = 3;
-		} else if ((step = sequence_bytes(at, left)) == 0) {
+		} else if ((step = json_text_character(text, i)) == 0) {
 			what = "?";
 			step = 1;
 		} else if (step > 1) {

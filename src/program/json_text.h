@@ -11,7 +11,9 @@
 
 #include "base/span.h"
 
-#define JSON_TEXT_DEPTH_MAX 64 /* real documents have under ten levels; as the decoder has it */
+/* Of texts and of tables: real documents have under ten levels, C's stack has room for it, and the decoder
+ * has the same. */
+#define JSON_TEXT_DEPTH_MAX 64
 
 /* What is wrong with it, in words, and at which byte (from 0; its length: the end); NULL: it is JSON. */
 const char *json_text_fault(struct span text, size_t *ret_at);

@@ -26,8 +26,8 @@ struct encoder {
 	lua_State *lua;
 	struct library_text text;
 	int depth;
-	int keys[LIBRARY_JSON_DEPTH_MAX]; /* where the keys that lead to the current value are on the stack */
-	char fault[200];		  /* "" */
+	int keys[JSON_TEXT_DEPTH_MAX]; /* where the keys that lead to the current value are on the stack */
+	char fault[200];	       /* "" */
 };
 
 static int fail(struct encoder *encoder, const char *format, const char *detail)
@@ -208,7 +208,7 @@ static struct shape shape_of(lua_State *lua)
 static int encode_table(struct encoder *encoder)
 {
 	lua_State *lua = encoder->lua;
-	if (encoder->depth == LIBRARY_JSON_DEPTH_MAX)
+	if (encoder->depth == JSON_TEXT_DEPTH_MAX)
 		return fail(encoder, "more than 64 levels of tables%s", " (does one contain itself?)");
 	luaL_checkstack(lua, 8, NULL);
 	struct shape shape = shape_of(lua);

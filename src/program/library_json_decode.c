@@ -56,9 +56,9 @@ static void set_member(lua_State *lua, struct container *parent)
 
 void program_push_fields(lua_State *lua, const struct event_fields *event)
 {
-	struct container open[LIBRARY_JSON_DEPTH_MAX];
+	struct container open[JSON_TEXT_DEPTH_MAX];
 	size_t depth = 0;
-	luaL_checkstack(lua, 2 * LIBRARY_JSON_DEPTH_MAX + 4, NULL);
+	luaL_checkstack(lua, 2 * JSON_TEXT_DEPTH_MAX + 4, NULL);
 	library_push_array_mark(lua);
 	int mark = lua_gettop(lua);
 	for (uint32_t i = 0; i < event->count; i++) {
@@ -80,9 +80,9 @@ void program_push_fields(lua_State *lua, const struct event_fields *event)
 				lua_setmetatable(lua, -2);
 			}
 			if (field->member_count) {
-				if (depth == LIBRARY_JSON_DEPTH_MAX)
+				if (depth == JSON_TEXT_DEPTH_MAX)
 					luaL_error(lua, "more than %d levels of objects and arrays",
-						   LIBRARY_JSON_DEPTH_MAX);
+						   JSON_TEXT_DEPTH_MAX);
 				open[depth++] = (struct container){ .end = field->next,
 								    .element = is_array ? 0 : -1 };
 				continue;
@@ -127,23 +127,6 @@ static int json_decode(lua_State *lua)
 	return 1;
 }
 
-/* The member `key` of the object; the last of several. NULL: there is none. */
-static const struct event_field *member(const struct event_fields *event, const struct event_field *object,
-					struct span key)
-{
-	const struct event_field *found = NULL;
-	if (object->type != EVENT_OBJECT)
-		return NULL;
-	uint32_t first = (uint32_t)(object - event->fields) + 1;
-	for (uint32_t i = first; i < object->next; i = event->fields[i].next) {
-		const struct event_field *field = &event->fields[i];
-		if (field->key.bytes == key.bytes &&
-		    (!key.bytes || memcmp(field->key.base, key.base, key.bytes) == 0))
-			found = field;
-	}
-	return found;
-}
-
 /* Follows argument 2, names with dots between them, from the document on. */
 static const struct event_field *follow_path(lua_State *lua, const struct event_fields *event)
 {
@@ -153,7 +136,7 @@ static const struct event_field *follow_path(lua_State *lua, const struct event_
 	for (const char *at = path; left || at != path;) {
 		const char *dot = memchr(at, '.', left);
 		size_t bytes = dot ? (size_t)(dot - at) : left;
-		field = member(event, field, span_of(at, bytes));
+		field = event_member_of(event, field, span_of(at, bytes));
 		if (!field) {
 			lua_pushlstring(lua, at, bytes);
 			luaL_argerror(lua, 2,
