@@ -60,6 +60,22 @@ void library_text_push(struct library_text *text)
 	lua_pushlstring(text->lua, text->base, text->bytes);
 }
 
+void library_wrap(lua_State *lua, const char *table, const struct library_wrapper *wrappers, size_t count)
+{
+	if (lua_getglobal(lua, table) == LUA_TTABLE) {
+		for (size_t i = 0; i < count; i++) {
+			if (wrappers[i].function) {
+				lua_getfield(lua, -1, wrappers[i].name);
+				lua_pushcclosure(lua, wrappers[i].function, 1);
+			} else {
+				lua_pushnil(lua);
+			}
+			lua_setfield(lua, -2, wrappers[i].name);
+		}
+	}
+	lua_pop(lua, 1);
+}
+
 static int name_is_before(const struct library_name *a, const struct library_name *b)
 {
 	size_t bytes = a->bytes < b->bytes ? a->bytes : b->bytes;

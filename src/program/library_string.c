@@ -303,26 +303,18 @@ static int string_gsub(lua_State *lua)
 	return 2;
 }
 
-/* The stock function, on this call's own frame, so that its errors name it as it was called. */
-static int call_stock(lua_State *lua)
-{
-	int results = lua_tocfunction(lua, lua_upvalueindex(1))(lua);
-	__asm__ volatile(""); /* no tail call: whoever looks at the native stack sees who called */
-	return results;
-}
-
 /* Functions that look at all of their first argument. */
 static int charged_whole(lua_State *lua)
 {
 	if (lua_type(lua, 1) == LUA_TSTRING)
 		charge_bytes(lua, lua_rawlen(lua, 1));
-	return call_stock(lua);
+	return library_call_stock(lua);
 }
 
 /* Functions that make texts or numbers from a part of what they are given. */
 static int charged_results(lua_State *lua)
 {
-	int count = call_stock(lua);
+	int count = library_call_stock(lua);
 	size_t bytes = 0;
 	for (int i = -count; i < 0; i++)
 		bytes += lua_type(lua, i) == LUA_TSTRING ? lua_rawlen(lua, i) : 16;
@@ -353,7 +345,7 @@ static int charged_rep(lua_State *lua)
 	/* What does not fit into memory fails at once. */
 	if (!__builtin_mul_overflow(bytes, (size_t)count, &total) && total <= PROGRAM_MEMORY_BYTES_MAX)
 		program_charge(lua, (uint64_t)count / 4 + total / BYTES_OF_INSTRUCTION);
-	return call_stock(lua);
+	return library_call_stock(lua);
 }
 
 /* utf8.offset(text, n [, i]) walks over n characters. */
@@ -363,34 +355,12 @@ static int charged_offset(lua_State *lua)
 	size_t bytes = span_argument(lua, 1).bytes;
 	lua_Unsigned distance = count < 0 ? -(lua_Unsigned)count : (lua_Unsigned)count;
 	charge_bytes(lua, distance < bytes / 4 ? (size_t)distance * 4 : bytes);
-	return call_stock(lua);
-}
-
-struct wrapper {
-	const char *name;
-	lua_CFunction function; /* NULL: there shall be none */
-};
-
-/* Puts functions that know the stock one in its place, in the global `table`. */
-static void wrap(lua_State *lua, const char *table, const struct wrapper *wrappers, size_t count)
-{
-	if (lua_getglobal(lua, table) == LUA_TTABLE) {
-		for (size_t i = 0; i < count; i++) {
-			if (wrappers[i].function) {
-				lua_getfield(lua, -1, wrappers[i].name);
-				lua_pushcclosure(lua, wrappers[i].function, 1);
-			} else {
-				lua_pushnil(lua);
-			}
-			lua_setfield(lua, -2, wrappers[i].name);
-		}
-	}
-	lua_pop(lua, 1);
+	return library_call_stock(lua);
 }
 
 void library_string_open(lua_State *lua)
 {
-	static const struct wrapper of_string[] = {
+	static const struct library_wrapper of_string[] = {
 		{ "find", string_find },
 		{ "match", string_match },
 		{ "gmatch", string_gmatch },
@@ -408,12 +378,12 @@ void library_string_open(lua_State *lua)
 		{ "packsize", NULL },
 		{ "unpack", NULL },
 	};
-	static const struct wrapper of_utf8[] = {
+	static const struct library_wrapper of_utf8[] = {
 		{ "len", charged_whole },
 		{ "offset", charged_offset },
 		{ "codepoint", charged_results },
 		{ "char", charged_results },
 	};
-	wrap(lua, "string", of_string, sizeof of_string / sizeof *of_string);
-	wrap(lua, "utf8", of_utf8, sizeof of_utf8 / sizeof *of_utf8);
+	library_wrap(lua, "string", of_string, sizeof of_string / sizeof *of_string);
+	library_wrap(lua, "utf8", of_utf8, sizeof of_utf8 / sizeof *of_utf8);
 }

@@ -30,14 +30,6 @@ static void check_table(lua_State *lua, int index)
 	lua_pop(lua, 2);
 }
 
-/* The stock function, on this call's own frame, so that its errors name it as it was called. */
-static int call_stock(lua_State *lua)
-{
-	int results = lua_tocfunction(lua, lua_upvalueindex(1))(lua);
-	__asm__ volatile(""); /* no tail call: whoever looks at the native stack sees who called */
-	return results;
-}
-
 static int table_concat(lua_State *lua)
 {
 	check_table(lua, 1);
@@ -49,7 +41,7 @@ static int table_concat(lua_State *lua)
 		lua_Unsigned count = (lua_Unsigned)to - (lua_Unsigned)from + 1;
 		program_charge(lua, count < CONCAT_CHARGE_MAX ? count : CONCAT_CHARGE_MAX);
 	}
-	int results = call_stock(lua);
+	int results = library_call_stock(lua);
 	program_charge(lua, lua_rawlen(lua, -1) / TEXT_BYTES_OF_INSTRUCTION);
 	return results;
 }
@@ -63,7 +55,7 @@ static int table_insert(lua_State *lua)
 		if (at > 0 && at <= length)
 			program_charge(lua, (lua_Unsigned)(length - at) + 1);
 	}
-	return call_stock(lua);
+	return library_call_stock(lua);
 }
 
 static int table_remove(lua_State *lua)
@@ -75,7 +67,7 @@ static int table_remove(lua_State *lua)
 		if (at > 0 && at < length)
 			program_charge(lua, (lua_Unsigned)(length - at));
 	}
-	return call_stock(lua);
+	return library_call_stock(lua);
 }
 
 static int table_move(lua_State *lua)
@@ -89,13 +81,13 @@ static int table_move(lua_State *lua)
 	if (end >= from && (from > 0 || end < LUA_MAXINTEGER + from) &&
 	    target <= LUA_MAXINTEGER - (end - from))
 		program_charge(lua, (lua_Unsigned)(end - from) + 1);
-	return call_stock(lua);
+	return library_call_stock(lua);
 }
 
 static int table_unpack(lua_State *lua)
 {
 	check_table(lua, 1);
-	int count = call_stock(lua); /* a million at most */
+	int count = library_call_stock(lua); /* a million at most */
 	program_charge(lua, (uint64_t)count);
 	return count;
 }
@@ -103,7 +95,7 @@ static int table_unpack(lua_State *lua)
 static int table_pack(lua_State *lua)
 {
 	program_charge(lua, (uint64_t)lua_gettop(lua));
-	return call_stock(lua);
+	return library_call_stock(lua);
 }
 
 enum { SORT_TABLE = 1, SORT_ORDER, SORT_SPARE }; /* places on the stack */
@@ -216,17 +208,10 @@ static int table_sort(lua_State *lua)
 
 void library_table_open(lua_State *lua)
 {
-	static const luaL_Reg functions[] = {
+	static const struct library_wrapper of_table[] = {
 		{ "concat", table_concat }, { "insert", table_insert }, { "remove", table_remove },
 		{ "move", table_move },	    { "unpack", table_unpack }, { "pack", table_pack },
 		{ "sort", table_sort },
 	};
-	if (lua_getglobal(lua, "table") == LUA_TTABLE) {
-		for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
-			lua_getfield(lua, -1, functions[i].name);
-			lua_pushcclosure(lua, functions[i].func, 1);
-			lua_setfield(lua, -2, functions[i].name);
-		}
-	}
-	lua_pop(lua, 1);
+	library_wrap(lua, "table", of_table, sizeof of_table / sizeof *of_table);
 }
