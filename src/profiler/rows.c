@@ -15,8 +15,6 @@
 #include <unistd.h>
 
 #include "profiler/rows.h"
-
-#include "base/table.h"
 #include "profiler/rows_private.h"
 
 enum {
@@ -30,10 +28,6 @@ enum {
 
 /* mov $15, %rax; syscall: the return from signal handlers, in glibc, musl and Go. */
 static const uint8_t sigreturn_code[9] = { 0x48, 0xc7, 0xc0, 0x0f, 0, 0, 0, 0x0f, 0x05 };
-
-struct rows_private {
-	struct table rules; /* index of a rule + 1 */
-};
 
 struct builder {
 	struct rows_table *table;
@@ -59,14 +53,11 @@ void rows_init(struct rows_table *table, struct unwind_row *rows, uint32_t rows_
 	*table = (struct rows_table){
 		.rows = rows, .rows_max = rows_max, .rules = rules, .rules_max = rules_max
 	};
-	table->private = calloc(1, sizeof *table->private);
 }
 
 void rows_finish(struct rows_table *table)
 {
-	if (table->private)
-		table_destroy(&table->private->rules);
-	free(table->private);
+	table_destroy(&table->known_rules);
 	*table = (struct rows_table){ 0 };
 }
 
@@ -75,15 +66,13 @@ static int64_t rule_intern(struct rows_table *table, const struct unwind_rule *r
 {
 	uint32_t hash = hash_finish(hash_bytes(0, rule, sizeof *rule));
 	size_t at = hash;
-	if (!table->private)
-		return -1;
-	for (uint32_t id; (id = table_next(&table->private->rules, hash, &at));)
+	for (uint32_t id; (id = table_next(&table->known_rules, hash, &at));)
 		if (memcmp(&table->rules[id - 1], rule, sizeof *rule) == 0)
 			return id - 1;
 	if (table->rules_used == table->rules_max)
 		return -1;
 	table->rules[table->rules_used++] = *rule;
-	table_insert(&table->private->rules, hash, table->rules_used);
+	table_insert(&table->known_rules, hash, table->rules_used);
 	return table->rules_used - 1;
 }
 

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/table.h"
 #include "bpf/shared.h"
 #include "profiler/objects.h"
 
@@ -21,8 +22,8 @@ struct rows_table {
 	uint32_t rows_max, rows_used;
 	struct unwind_rule *rules;
 	uint32_t rules_max, rules_used;
-	uint64_t rows_dropped;	      /* objects that did not fit: their rows */
-	struct rows_private *private; /* interning of rules */
+	uint64_t rows_dropped;	  /* objects that did not fit: their rows */
+	struct table known_rules; /* index in rules + 1 */
 };
 
 void rows_init(struct rows_table *table, struct unwind_row *rows, uint32_t rows_max,

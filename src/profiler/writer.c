@@ -204,10 +204,11 @@ uint32_t writer_lua_location(struct writer *writer, uint64_t place)
 {
 	struct names *names = writer->profiler->names;
 	struct name_line line;
-	uint64_t address, start, limit;
+	uint64_t address, start = 0, limit = 0;
 	if (!names_of_lua(names, place, &line, &address))
 		return unknown_location(writer, place);
-	names_lua_range(names, &start, &limit);
+	if (!writer->lua_mapping_id)
+		names_lua_range(names, &start, &limit);
 	uint32_t mapping_id = named_mapping(writer, &writer->lua_mapping_id, "[lua]", start, limit);
 	uint32_t known = pprof_find_location(writer->profile, mapping_id, address);
 	return known ? known : writer_location(writer, mapping_id, address, &line, 1);
