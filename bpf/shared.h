@@ -215,9 +215,9 @@ struct interpreter_layout {
 };
 
 struct interpreter_walk {
-	uint64_t states[INTERPRETER_DEPTH_MAX + 1]; /* outermost first; the last is 0 */
-	uint64_t call;				    /* at hand; 0: a state's end */
-	uint32_t depth;				    /* states that are left */
+	uint64_t states[INTERPRETER_DEPTH_MAX]; /* outermost first */
+	uint64_t call;				/* at hand; 0: a state's end */
+	uint32_t depth;				/* states that are left */
 	uint32_t count;
 	uint64_t words[INTERPRETER_FRAMES_MAX];
 };

@@ -83,7 +83,7 @@ struct interpreter_lines {
 };
 int interpreter_next_line(struct interpreter_lines *lines);
 
-/* The table of a chunk's functions as text, for src/profiler/interpreter.h, which has its grammar. The
+/* The table of a chunk's functions as text, for src/profiler/names_lua.c, which has its grammar. The
  * chunk's closure is on top of `state`'s stack; `source` is its text, `name` the file's. Returns the number
  * of bytes written, without the NUL behind them; what does not fit is left out from the end, function by
  * function. */

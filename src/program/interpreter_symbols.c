@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The table of a program's functions, as text; its grammar is in src/profiler/interpreter.h. Functions come
+ * The table of a program's functions, as text; its grammar is in src/profiler/names_lua.c. Functions come
  * in the order of the source, which is the order of Lua's own tables, too, so that their names can be counted
  * off; the lines of both must agree, else a function is called by its line.
  */

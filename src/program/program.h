@@ -168,8 +168,8 @@ struct program; /* opaque; lives in the arena */
 /* Address space that program_create() takes from the arena; little of it is touched. */
 size_t program_bytes_needed(void);
 
-/* Compiles the program and runs its main chunk. NULL on failure, with a sentence (and the line) in `error`.
- */
+/* Compiles the program; its main chunk runs at the first program_resume(). NULL on failure, with a sentence
+ * (and the line) in `error`. */
 struct program *program_create(const struct program_settings *settings, struct arena *arena,
 			       char error[static PROGRAM_TEXT_BYTES_MAX]);
 /* Closes the state; its memory stays the arena's. Accepts NULL. */

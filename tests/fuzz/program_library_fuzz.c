@@ -3,11 +3,15 @@
  * The helper modules of programs on any bytes. The first byte says what the rest is:
  *
  *	'j'  a JSON text: what the decoder takes the reader of faults takes, and encoding it is settled
+ *
  *	'p'  "pattern NUL subject NUL replacement": find, match, gmatch and gsub end within a budget, agree
- *with each other about the first match, and a match lies within the subject 'u'  "base NUL reference": what
- *joining gives can be taken apart, and joined with "" it stays as it is 't'  a time: what parses, formatted
- *and parsed again, is the same second 'c'  base64 and hexadecimal digits: what decodes, encoded again,
- *decodes to the same
+ *	     with each other about the first match, and a match lies within the subject
+ *
+ *	'u'  "base NUL reference": what joining gives can be taken apart, and joined with "" it stays as it is
+ *
+ *	't'  a time: what parses, formatted and parsed again, is the same second
+ *
+ *	'c'  base64 and hexadecimal digits: what decodes, encoded again, decodes to the same
  */
 #include "program_library_host.h"
 

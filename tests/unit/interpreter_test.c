@@ -3,8 +3,6 @@
  * What is read of Lua's memory by the layout that was found, against what Lua itself says: lines of all
  * functions (lua_getinfo(), "L"), all calls at every instruction, and the table that is told.
  */
-#include <stdalign.h>
-
 #include <lauxlib.h>
 #include <lualib.h>
 
