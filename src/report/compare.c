@@ -25,12 +25,11 @@ struct compare_row *compare_row(const struct compare *compare, struct compare_ta
 	table->rows = room_for(table->rows, &table->row_room, table->count, 1, sizeof *table->rows);
 	struct compare_row *row = &table->rows[table->count++];
 	*row = (struct compare_row){
-		.name = report_allocate(strlen(name) + 1, 1),
+		.name = report_copy(name),
 		.module = module,
 		.figures = report_allocate(3 * runs, sizeof *row->figures),
 		.cells = report_allocate(compare->side_count, sizeof *row->cells),
 	};
-	memcpy(row->name, name, strlen(name));
 	row->raws = row->figures + runs;
 	row->samples = row->raws + runs;
 	for (size_t i = 0; i < 3 * runs; i++)
@@ -61,9 +60,7 @@ void compare_notice(struct compare *compare, const char *format, ...)
 	va_end(arguments);
 	compare->notices = room_for(compare->notices, &compare->notice_room, compare->notice_count, 1,
 				    sizeof *compare->notices);
-	char *copy = report_allocate(strlen(sentence) + 1, 1);
-	memcpy(copy, sentence, strlen(sentence));
-	compare->notices[compare->notice_count++] = copy;
+	compare->notices[compare->notice_count++] = report_copy(sentence);
 }
 
 static int by_size(const void *left, const void *right)

@@ -157,8 +157,7 @@ void grid_destroy(struct grid *grid)
 static struct grid_cell *put(struct grid *grid, size_t row, size_t column, const char *text)
 {
 	struct grid_cell *cell = &grid->cells[row * grid->columns + column];
-	cell->text = report_allocate(strlen(text) + 1, 1);
-	memcpy(cell->text, text, strlen(text));
+	cell->text = report_copy(text);
 	return cell;
 }
 

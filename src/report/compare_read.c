@@ -24,13 +24,6 @@ static const char *const file_names[COMPARE_FILE_COUNT][2] = {
 	[COMPARE_HEAP_END] = { "heap_end.pprof", "heap.pprof" },
 };
 
-static char *copy_of(const char *text, size_t bytes)
-{
-	char *copy = report_allocate(bytes + 1, 1);
-	memcpy(copy, text, bytes);
-	return copy;
-}
-
 static int is_there(const char *folder, const char *name)
 {
 	char path[PATH_BYTES_MAX];
@@ -52,7 +45,7 @@ static int has_run(const char *folder)
 static struct compare_run *add_run(struct compare_side *side, const char *path)
 {
 	struct compare_run *run = &side->runs[side->run_count++];
-	run->path = copy_of(path, strlen(path));
+	run->path = report_copy(path);
 	return run;
 }
 
@@ -120,7 +113,7 @@ static size_t list_repeats(const char *folder, char *names[static COMPARE_REPEAT
 			count++; /* too many; the caller says so */
 			break;
 		}
-		names[count++] = copy_of(path, strlen(path));
+		names[count++] = report_copy(path);
 	}
 	if (directory)
 		closedir(directory);
@@ -242,13 +235,13 @@ static void take_argument(struct compare_side *side, const char *argument)
 	const char *slash = strchr(argument, '/');
 	if (sign && sign > argument && sign[1] && (!slash || slash > sign) && access(argument, F_OK) < 0) {
 		size_t bytes = (size_t)(sign - argument);
-		side->label = copy_of(argument, bytes < LABEL_BYTES_MAX ? bytes : LABEL_BYTES_MAX);
+		side->label = report_copy_start(argument, bytes < LABEL_BYTES_MAX ? bytes : LABEL_BYTES_MAX);
 		argument = sign + 1;
 	}
 	size_t bytes = strlen(argument);
 	while (bytes > 1 && argument[bytes - 1] == '/')
 		bytes--;
-	side->path = copy_of(argument, bytes);
+	side->path = report_copy_start(argument, bytes);
 }
 
 /* "." and ".." say nothing: where they lead does. On the heap. */
@@ -256,7 +249,7 @@ static char *telling_path(const char *path)
 {
 	const char *base = last_parts(path, 1);
 	char *whole = !strcmp(base, ".") || !strcmp(base, "..") ? realpath(path, NULL) : NULL;
-	return whole ? whole : copy_of(path, strlen(path));
+	return whole ? whole : report_copy(path);
 }
 
 static int is_taken(const struct compare *compare, const char *label, size_t except)
@@ -297,7 +290,7 @@ static void name_sides(struct compare *compare)
 			bytes = LABEL_BYTES_MAX - 1;
 		for (unsigned number = 2; is_taken(compare, label, i); number++)
 			snprintf(label + bytes, sizeof label - (size_t)bytes, " (%u)", number);
-		compare->sides[i].label = copy_of(label, strlen(label));
+		compare->sides[i].label = report_copy(label);
 	}
 	for (size_t i = 0; i < compare->side_count; i++)
 		free(paths[i]);

@@ -21,6 +21,18 @@ void *report_allocate(size_t count, size_t bytes)
 	return memory;
 }
 
+char *report_copy_start(const char *text, size_t bytes)
+{
+	char *copy = report_allocate(bytes + 1, 1);
+	memcpy(copy, text, bytes);
+	return copy;
+}
+
+char *report_copy(const char *text)
+{
+	return report_copy_start(text, strlen(text));
+}
+
 const char *frames_program(const struct pprof *profile)
 {
 	return profile->mapping_count ? pprof_text(profile, profile->mappings[0].filename) : "";

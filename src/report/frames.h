@@ -68,5 +68,8 @@ size_t frames_of_sample(const struct frames *frames, const struct pprof_sample *
 
 /* Zeroed memory for the work after the work: ends the program with a message when there is none. */
 void *report_allocate(size_t count, size_t bytes);
+/* A copy of a text, or of its first bytes, there. */
+char *report_copy(const char *text);
+char *report_copy_start(const char *text, size_t bytes);
 
 #endif

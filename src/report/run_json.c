@@ -15,14 +15,6 @@
 
 enum { VALUE_BYTES_MAX = 1000, KEY_BYTES_MAX = 200 };
 
-static char *copy_of(const char *text)
-{
-	size_t bytes = strlen(text) + 1;
-	char *copy = report_allocate(bytes, 1);
-	memcpy(copy, text, bytes);
-	return copy;
-}
-
 /* NULL when absent, or when `object` is none. */
 static struct json_object *field(struct json_object *object, const char *key)
 {
@@ -83,7 +75,7 @@ static int truth(struct json_object *object, const char *key)
 static char *text(struct json_object *object, const char *key)
 {
 	struct json_object *value = field(object, key);
-	return copy_of(json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "");
+	return report_copy(json_object_is_type(value, json_type_string) ? json_object_get_string(value) : "");
 }
 
 /* A scalar as a person would write it, "" for anything else. */
@@ -120,7 +112,7 @@ static char *joined(struct json_object *list, const char *between)
 				    scalar_text(json_object_array_get_idx(list, i), text));
 		used += more > 0 ? (size_t)more : 0;
 	}
-	return copy_of(line);
+	return report_copy(line);
 }
 
 static void read_texts(struct json_object *list, struct run_texts *texts)
@@ -129,7 +121,7 @@ static void read_texts(struct json_object *list, struct run_texts *texts)
 	for (size_t i = 0; i < list_count(list, RUN_LIST_MAX); i++) {
 		struct json_object *item = json_object_array_get_idx(list, i);
 		if (json_object_is_type(item, json_type_string))
-			texts->items[texts->count++] = copy_of(json_object_get_string(item));
+			texts->items[texts->count++] = report_copy(json_object_get_string(item));
 	}
 }
 
@@ -141,7 +133,7 @@ static void add_pair(struct run_pairs *pairs, const char *before, const char *ke
 		return;
 	}
 	snprintf(name, sizeof name, "%s%s%s", before, *before ? "." : "", key);
-	pairs->items[pairs->count++] = (struct run_pair){ .key = copy_of(name), .text = value };
+	pairs->items[pairs->count++] = (struct run_pair){ .key = report_copy(name), .text = value };
 }
 
 static void add_value(struct run_pairs *pairs, const char *before, const char *key, struct json_object *value)
@@ -150,7 +142,7 @@ static void add_value(struct run_pairs *pairs, const char *before, const char *k
 	if (json_object_is_type(value, json_type_array))
 		add_pair(pairs, before, key, joined(value, ", "));
 	else
-		add_pair(pairs, before, key, copy_of(scalar_text(value, text)));
+		add_pair(pairs, before, key, report_copy(scalar_text(value, text)));
 }
 
 /* An object as rows; objects in it as rows "outer.inner", one level deep. */
@@ -206,7 +198,7 @@ static void read_streams(struct json_object *list, struct run_record *record)
 		free(version);
 		free(cipher);
 		free(mode);
-		stream->tls = copy_of(strcmp(tls, " ") ? tls : "");
+		stream->tls = report_copy(strcmp(tls, " ") ? tls : "");
 		stream->config_id = text(item, "config_id");
 		stream->end_reason = text(item, "end_reason");
 		stream->error = text(item, "error");
@@ -250,7 +242,7 @@ static void read_stops(struct json_object *stops, struct run_profile *profile)
 		int64_t number = json_object_is_type(value, json_type_int) ? json_object_get_int64(value) : 0;
 		if (number > 0 && profile->stop_count < RUN_LIST_MAX)
 			profile->stops[profile->stop_count++] =
-				(struct run_stop){ .reason = copy_of(key), .count = number };
+				(struct run_stop){ .reason = report_copy(key), .count = number };
 	}
 }
 
