@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 
-from harness import Failure, Result, Simulator, at_least, command_of, environment_of, equal, main
+from harness import Failure, Simulator, at_least, collect, command_of, environment_of, equal, main
 
 BUILD = sys.argv[1]
 EVENTS = 9000
@@ -25,13 +25,8 @@ def run(name, server, client, epoch, events):
     """One collector against its own simulator; both collectors see equal events from equal seeds."""
     with Simulator(BUILD, "--events", str(events), "--event-size", "lean", "--config-id", "1", "--epoch", str(epoch),
                    *server) as simulator:
-        out = simulator.path("out")
-        output = out + ".ndjson"
-        command = command_of(BUILD, simulator, out, output, name=name) + [
-            "-config-id", "1", "-limit", LIMIT, "-from", str(epoch - 3600), *client]
-        process = subprocess.run(command, capture_output=True, check=False, timeout=300,
-                                 env=environment_of(simulator))
-        result = Result(process, out, output)
+        result = collect(BUILD, simulator, "-config-id", "1", "-limit", LIMIT, "-from", str(epoch - 3600), *client,
+                         timeout=300, name=name)
         if result.record is None:
             raise Failure(f"{name} left no run.json: {result.stderr[-1500:]}")
         truth = simulator.stop()
@@ -167,12 +162,8 @@ def cursor_is_kept(name):
         with Simulator(BUILD, "--events", str(EVENTS), "--event-size", "lean", "--config-id", "1") as simulator:
             lines = b""
             for number, more in enumerate((["-max-requests", "3"], ["-max-requests", "2"], [])):
-                output = simulator.path(f"events{number}")
-                command = command_of(BUILD, simulator, simulator.path(f"out{number}"), output, name=name) + [
-                    "-config-id", "1", "-limit", LIMIT, "-initial-interval", "11h", "-state", simulator.path("state")]
-                process = subprocess.run(command + more, capture_output=True, check=False, timeout=120,
-                                         env=environment_of(simulator))
-                result = Result(process, simulator.path(f"out{number}"), output)
+                result = collect(BUILD, simulator, "-config-id", "1", "-limit", LIMIT, "-initial-interval", "11h",
+                                 "-state", simulator.path("state"), *more, name=name)
                 equal(result.status, 0, f"the exit status of run {number + 1}: {result.stderr[-800:]}")
                 lines += result.output
             truth = simulator.stop()["configs"]["1"]
@@ -186,28 +177,23 @@ def cursor_is_kept(name):
 def one_run_at_a_time():
     """Two runs that began at the same cursor would hand on the same events twice."""
     with Simulator(BUILD, "--events", "100", "--event-size", "lean", "--config-id", "1,2") as simulator:
-
-        def command(number, *more):
-            return command_of(BUILD, simulator, simulator.path(f"out{number}"), simulator.path(f"events{number}")) + [
-                "-state", simulator.path("state"), *more]
-
-        environment = environment_of(simulator)
-        first = subprocess.Popen(command(1, "-config-id", "1", "-follow"), stderr=subprocess.DEVNULL, env=environment)
+        state = ["-state", simulator.path("state"), "-config-id"]
+        first = subprocess.Popen(command_of(BUILD, simulator, simulator.path("out"), simulator.path("events")) +
+                                 [*state, "1", "-follow"], stderr=subprocess.DEVNULL, env=environment_of(simulator))
         try:
             deadline = time.monotonic() + 60
             while not any(request["mode"] == "offset" for request in simulator.requests()):
                 if time.monotonic() > deadline:
                     raise Failure("the first run asks nothing")
                 time.sleep(0.05)
-            run = {"capture_output": True, "check": False, "timeout": 60, "env": environment, "text": True}
-            second = subprocess.run(command(2, "-config-id", "2,1"), **run)
-            equal((second.returncode, "another run has the state of configId 1" in second.stderr), (1, True),
+            second = collect(BUILD, simulator, *state, "2,1")
+            equal((second.status, "another run has the state of configId 1" in second.stderr), (1, True),
                   f"the second run's end: {second.stderr[-500:]}")
-            equal(subprocess.run(command(3, "-config-id", "2"), **run).returncode, 0, "another configId's exit status")
+            equal(collect(BUILD, simulator, *state, "2").status, 0, "another configId's exit status")
         finally:
             first.terminate()
             equal(first.wait(timeout=60), 0, "the first run's exit status")
-        equal(subprocess.run(command(4, "-config-id", "1"), **run).returncode, 0, "the exit status of the one after")
+        equal(collect(BUILD, simulator, *state, "1").status, 0, "the exit status of the one after")
 
 
 def every_fault_is_tried():

@@ -3,6 +3,7 @@
 
 usage: program_profile_test.py BUILD_FOLDER [ONLY]
 """
+import json
 import math
 import os
 import re
@@ -94,7 +95,7 @@ class Run:
                     self.files[name] = file.read()
 
     def stacks(self):
-        """(number of samples, names from the root on, frames)"""
+        """(number of samples, names from the root on, frames from the root on, sample)"""
         for sample in self.cpu.samples:
             frames = sample.frames[::-1]
             yield sample.values["samples"], [frame.name for frame in frames], frames, sample
@@ -191,7 +192,7 @@ def test_functions_of_the_libraries_have_their_names():
 
 @test
 def test_stacks_stay_complete():
-    said = recorder.json.loads(the_run().files["run.json"])["profile"]["stacks"]
+    said = json.loads(the_run().files["run.json"])["profile"]["stacks"]
     at_least(said["user"], 200, "user stacks")
     at_least(said["complete"] + 2, 0.99 * said["user"], f"complete stacks ({said['stops']})")
 

@@ -68,6 +68,11 @@ def by_stream(output, message=False):
     return lines
 
 
+def whole_lines(output):
+    """Without what comes behind the last line end."""
+    return output[:output.rfind(b"\n") + 1]
+
+
 def equal_truth(lines, truth, ids):
     for config_id in ids:
         got = b"".join(line + b"\n" for line in lines[config_id])
@@ -241,6 +246,12 @@ def stopped_and_on(runner):
         equal_truth(by_stream(result.output), truth, ids_of(6).split(","))
 
 
+def collector_of(process):
+    """With rights to give up there are two processes; the collector is the younger one."""
+    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, check=False).stdout.split()
+    return int(children[0]) if children else process.pid
+
+
 @on_both("killed, and on from the cursors")
 def killed_and_on(runner):
     count = 3
@@ -250,12 +261,9 @@ def killed_and_on(runner):
         record = simulator.path("out/run.json")
         while not os.path.exists(record) and time.monotonic() < deadline:
             time.sleep(0.1)
-        # With rights to give up there are two processes; the collector is the younger one.
-        children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, check=False).stdout.split()
-        os.kill(int(children[0]) if children else process.pid, signal.SIGKILL)
+        os.kill(collector_of(process), signal.SIGKILL)
         killed = finish(process, simulator)
-        output = killed.output[:killed.output.rfind(b"\n") + 1]
-        before = by_stream(output)
+        before = by_stream(whole_lines(killed.output))
         with open(record, encoding="utf-8") as file:
             cursors = {s["config_id"]: s["cursor"] for s in json.load(file)["streams"]}
         for config_id, cursor in cursors.items():
@@ -283,7 +291,7 @@ def two_signals(runner):
         time.sleep(0.3)
         process.send_signal(signal.SIGTERM)
         result = finish(process, simulator, timeout=60)
-        by_stream(result.stdout[:result.stdout.rfind(b"\n") + 1])
+        by_stream(whole_lines(result.stdout))
         for stream in result.record["streams"]:
             equal(stream["end_reason"], "stopped", "the end of " + stream["config_id"])
         contains(result.stderr, "done elapsed=")
@@ -306,16 +314,11 @@ def reader_gone(runner):
     with feed(4, 20000) as simulator:
         process = start(runner, simulator, 4, "-workers", "2", "-limit", "2000", "-sink", "stdout",
                         stdout=subprocess.PIPE, sink=False)
-        by_stream(read_some(process.stdout, 300000))
+        by_stream(whole_lines(process.stdout.read(300000)))
         process.stdout.close()
         stderr = process.stderr.read().decode()
         equal(process.wait(timeout=60), 1, "the exit status")
         contains(stderr, "standard output cannot be written: its reader has gone (EPIPE)")
-
-
-def read_some(file, count):
-    output = file.read(count)
-    return output[:output.rfind(b"\n") + 1]
 
 
 def threads_of(pid):
@@ -325,11 +328,6 @@ def threads_of(pid):
             fields = dict(line.split(":", 1) for line in file.read().splitlines())
         threads[fields["Name"].strip()] = {key: fields[key].strip() for key in ("Seccomp", "NoNewPrivs", "CapPrm")}
     return threads
-
-
-def collector_of(process):
-    children = subprocess.run(["pgrep", "-P", str(process.pid)], capture_output=True, check=False).stdout.split()
-    return int(children[0]) if children else process.pid
 
 
 def threads_while(workers):
