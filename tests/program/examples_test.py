@@ -20,7 +20,7 @@ import urllib.parse
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "scenario"))
-from harness import Failure, at_least, contains, equal, main  # noqa: E402
+from harness import Failure, at_least, clean_environment, contains, equal, main  # noqa: E402
 
 BUILD = sys.argv[1]
 PROGRAMS = os.path.join(HERE, "..", "..", "src", "program", "examples")
@@ -218,11 +218,8 @@ class Run:
         command = [os.path.join(BUILD, "akamai-prof"), "-prog", os.path.join(PROGRAMS, program), "-no-profile",
                    "-quiet", "-duration", "60s", "-out", output + ".out", "-sink", "file:" + output, "-state",
                    os.path.join(folder, "state"), *arguments]
-        environment = {"PATH": os.environ["PATH"], "HOME": folder, "YAEGI_HTTP_URL": mock.url,
-                       "YAEGI_HTTP_TOKEN": TOKEN, **{"YAEGI_HTTP_" + k: v for k, v in variables.items()}}
-        for key in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
-            if key in os.environ:
-                environment[key] = os.environ[key]
+        environment = clean_environment({"HOME": folder, "YAEGI_HTTP_URL": mock.url, "YAEGI_HTTP_TOKEN": TOKEN,
+                                         **{"YAEGI_HTTP_" + k: v for k, v in variables.items()}})
         process = subprocess.run(command, capture_output=True, check=False, timeout=120, env=environment)
         self.status, self.stderr = process.returncode, process.stderr.decode(errors="replace")
         self.lines = []

@@ -14,7 +14,7 @@ import tempfile
 import threading
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "scenario"))
-from harness import contains, equal, lacks, main  # noqa: E402
+from harness import clean_environment, contains, equal, lacks, main  # noqa: E402
 
 BUILD = sys.argv[1]
 GUIDE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "../../src/program/README.md")
@@ -107,11 +107,7 @@ def run_guide(damage, parse):
             program, output = os.path.join(folder, "mine.lua"), os.path.join(folder, "events")
             with open(program, "w", encoding="utf-8") as file:
                 file.write(guide_program())
-            environment = {"PATH": os.environ["PATH"], "HOME": folder, "YAEGI_HTTP_URL": server.url,
-                           "YAEGI_HTTP_TOKEN": TOKEN}
-            for key in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
-                if key in os.environ:
-                    environment[key] = os.environ[key]
+            environment = clean_environment({"HOME": folder, "YAEGI_HTTP_URL": server.url, "YAEGI_HTTP_TOKEN": TOKEN})
             process = subprocess.run([os.path.join(BUILD, "akamai-prof"), "-prog", program, "-no-profile", "-quiet",
                                       "-duration", "60s", "-out", os.path.join(folder, "out"), "-parse", parse,
                                       "-format", "raw", "-sink", "file:" + output], capture_output=True, check=False,

@@ -10,7 +10,8 @@ import sys
 import tempfile
 import threading
 
-from harness import Failure, Simulator, collect, command_of, contains, environment_of, equal, lacks, main
+from harness import (Failure, Simulator, clean_environment, collect, command_of, contains, environment_of, equal, lacks,
+                     main)
 
 BUILD = sys.argv[1]
 SECRET = "c2VjcmV0LXRoYXQtbXVzdC1ub3QtYXBwZWFy="
@@ -18,15 +19,11 @@ TESTS = []
 
 
 def run_direct(*arguments, environment=None, name="akamai-direct-prof"):
-    base = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}
-    for key in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
-        if key in os.environ:
-            base[key] = os.environ[key]
-    base.update(environment or {})
     # Without profiles, so that the errors looked for are reached on hosts that cannot profile, too.
     first = ["-no-profile"] if name == "akamai-direct-prof" else []
-    process = subprocess.run([os.path.join(BUILD, name), *first, *arguments], capture_output=True, env=base,
-                             timeout=60, check=False)
+    process = subprocess.run([os.path.join(BUILD, name), *first, *arguments], capture_output=True,
+                             env=clean_environment({"HOME": "/nonexistent", **(environment or {})}), timeout=60,
+                             check=False)
     return process.returncode, process.stdout.decode(), process.stderr.decode()
 
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from harness import Failure, Simulator, Skip, at_least, contains, equal, lacks, main
+from harness import Failure, Simulator, Skip, at_least, clean_environment, contains, equal, lacks, main
 
 BUILD = os.path.abspath(sys.argv[1])
 PROGRAM = os.path.join(BUILD, "akamai-prof")
@@ -32,8 +32,7 @@ def test(function):
 
 
 def environment(**more):
-    base = {key: os.environ[key] for key in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS") if key in os.environ}
-    return {**base, "HOME": FOLDERS.name, **more}
+    return clean_environment({"HOME": FOLDERS.name, **more})
 
 
 def folder(name):

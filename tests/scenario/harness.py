@@ -114,13 +114,14 @@ def command_of(build, simulator, out, output, sink=True, defaults=True, name="ak
     return command
 
 
+def clean_environment(extra=None):
+    """Nothing of this process's environment but what programs need to be found and sanitizers to be told."""
+    kept = {key: os.environ[key] for key in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS") if key in os.environ}
+    return {**kept, **(extra or {})}
+
+
 def environment_of(simulator, extra=None):
-    base = {"PATH": os.environ["PATH"], "HOME": simulator.folder}
-    for key in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
-        if key in os.environ:
-            base[key] = os.environ[key]
-    base.update(extra or {})
-    return base
+    return clean_environment({"HOME": simulator.folder, **(extra or {})})
 
 
 def collect(build, simulator, *arguments, sink=True, environment=None, timeout=120, defaults=True,

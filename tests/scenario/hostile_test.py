@@ -16,7 +16,7 @@ import tempfile
 import threading
 import time
 
-from harness import Failure, at_least, contains, equal, lacks, main
+from harness import Failure, at_least, clean_environment, contains, equal, lacks, main
 
 BUILD = sys.argv[1]
 TESTS = []
@@ -97,12 +97,8 @@ class Server:
                 "-backoff", "20ms", "-out", self.path("out"), *arguments]
 
     def environment(self):
-        base = {"PATH": os.environ["PATH"], "YAEGI_HTTP_CLIENT_TOKEN": "akab-token",
-                "YAEGI_HTTP_CLIENT_SECRET": "c2VjcmV0", "YAEGI_HTTP_ACCESS_TOKEN": "akab-access"}
-        for key in ("ASAN_OPTIONS", "UBSAN_OPTIONS"):
-            if key in os.environ:
-                base[key] = os.environ[key]
-        return base
+        return clean_environment({"YAEGI_HTTP_CLIENT_TOKEN": "akab-token", "YAEGI_HTTP_CLIENT_SECRET": "c2VjcmV0",
+                                  "YAEGI_HTTP_ACCESS_TOKEN": "akab-access"})
 
     def start(self, *arguments, **options):
         options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
