@@ -9,7 +9,6 @@ import base64
 import http.server
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -191,25 +190,6 @@ class OnePassword(Mock):
         return 200, [("Content-Type", "application/json")], answer.encode()
 
 
-class Ndjson(Mock):
-    """What the README's first program asks: pages of lines, and a link to the next."""
-
-    def __init__(self, count):
-        super().__init__()
-        self.events = [event(i) for i in range(count)]
-
-    def answer(self, handler, _):
-        parts = urllib.parse.urlsplit(handler.path)
-        query = dict(urllib.parse.parse_qsl(parts.query))
-        self.insist(handler.headers["Authorization"] == f"Bearer {TOKEN}", "the Authorization header")
-        first = int(query.get("from", 0))
-        chosen = self.events[first:first + 100]
-        links = []
-        if first + 100 < len(self.events):
-            links.append(("Link", f'<{parts.path}?from={first + 100}>; rel=next'))
-        return 200, links, "".join(line + "\n" for line in chosen).encode()
-
-
 class Run:
     """One run of the collector with an example."""
 
@@ -383,28 +363,7 @@ def onepassword_restart(mock, folder):
     at_least(len(failed.lines), 1, "events before the refusal")
 
 
-@with_mock(lambda: Ndjson(450))
-def readme_program(mock, folder):
-    with open(os.path.join(PROGRAMS, "..", "README.md"), encoding="utf-8") as file:
-        text = file.read()
-    program = text.split("```lua\n")[1].split("```")[0]
-    path = os.path.join(folder, "mine.lua")
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(program.replace("ctx.sleep(5)", "ctx.sleep(0.2)"))
-    mock.url += "/v1/logs"
-    mock.faults = {2: "cut", 4: "cut", 5: "cut"}
-    run = Run(mock, path, folder)
-    run.drained(mock.events, "all pages, three of them cut in the middle")
-    equal(len(mock.requests), 5 + 3, "requests: five pages and three repeats")
-    mock.faults = {len(mock.requests) + 1: (403, [])}
-    run = Run(mock, path, folder)
-    equal(run.status, 1, "the exit status of a program that fails")
-    said = re.search(r"akamai-prof: api.example.org: (mine.lua:.*)", text).group(1)
-    contains(run.stderr, f"akamai-prof: {mock.url[7:].split('/')[0]}: {said}\n", "its message")
-
-
 TESTS = [
-    ("the program of the README: lines cut in the middle come once, an error names its line", readme_program),
     ("okta: pages by Link header, status 500, a cut body, a rate limit", okta_pages),
     ("okta: goes on from the link that it left, also after a refusal", okta_restart),
     ("okta: arrays of several lines, OAuth tokens, a filter", okta_spelling),

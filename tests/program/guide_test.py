@@ -84,7 +84,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if encoding:
             self.send_header("Content-Encoding", encoding)
         if page + 1 < PAGES:
-            self.send_header("Link", f'</logs?page={page + 1}>; rel="next"')
+            self.send_header("Link", f'</logs?page={page + 1}>; rel=next')
         self.end_headers()
         self.wfile.write(body)
         self.close_connection = damage is not whole
@@ -93,21 +93,23 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
+with open(GUIDE, encoding="utf-8") as guide:
+    TEXT = guide.read()
+
+
 def guide_program():
-    with open(GUIDE, encoding="utf-8") as file:
-        source = re.search(r"```lua\n(.*?)```", file.read(), re.S).group(1)
+    source = re.search(r"```lua\n(.*?)```", TEXT, re.S).group(1)
     contains(source, "ctx.sleep(5)", "the program of the guide")
     return source.replace("ctx.sleep(5)", "ctx.sleep(0.01)")
 
 
-def run_guide(damage, parse):
-    server = Server(damage)
+def run_guide(server, parse, token=TOKEN):
     try:
         with tempfile.TemporaryDirectory(prefix="akamai-prof-guide-") as folder:
             program, output = os.path.join(folder, "mine.lua"), os.path.join(folder, "events")
             with open(program, "w", encoding="utf-8") as file:
                 file.write(guide_program())
-            environment = clean_environment({"HOME": folder, "YAEGI_HTTP_URL": server.url, "YAEGI_HTTP_TOKEN": TOKEN})
+            environment = clean_environment({"HOME": folder, "YAEGI_HTTP_URL": server.url, "YAEGI_HTTP_TOKEN": token})
             process = subprocess.run([os.path.join(BUILD, "akamai-prof"), "-prog", program, "-no-profile", "-quiet",
                                       "-duration", "60s", "-out", os.path.join(folder, "out"), "-parse", parse,
                                       "-format", "raw", "-sink", "file:" + output], capture_output=True, check=False,
@@ -125,26 +127,37 @@ def run_guide(damage, parse):
 
 def is_whole(damage, parse):
     def test():
-        status, lines, stderr = run_guide(damage, parse)
+        server = Server(damage)
+        status, lines, stderr = run_guide(server, parse)
         equal(status, 0, "the exit status: " + stderr[-1500:])
         equal(lines == b"".join(lines_of(page) for page in range(PAGES)), True,
               f"{lines.count(10)} lines that are those of the server")
+        equal(server.asked, PAGES if damage is whole else 2 * PAGES, "the number of requests")
 
     return test
 
 
 def damaged_lines_are_told():
     """Wrong lines may come out of it before the damage shows; that must not look like success."""
-    status, lines, stderr = run_guide(damaged_gzip, "control")
+    status, lines, stderr = run_guide(Server(damaged_gzip), "control")
     equal(status, 1, "the exit status: " + stderr[-1500:])
     contains(stderr, "client:commit would lose the lines of the last page")
     contains(stderr, "mine.lua:12: ")
     equal(lines.startswith(lines_of(0)[:2000]), True, "the lines before the damage are the server's")
 
 
+def an_error_is_what_the_guide_shows():
+    server = Server(whole)
+    status, lines, stderr = run_guide(server, "control", "another token")
+    equal((status, lines), (1, b""), "the exit status, and the lines: " + stderr[-1500:])
+    said = re.search(r"akamai-prof: api.example.org: (mine.lua:.*)", TEXT).group(1)
+    contains(stderr, f"akamai-prof: 127.0.0.1:{server.server_address[1]}: {said}\n", "the error")
+
+
 TESTS = [(f"{damage.__name__.replace('_', ' ')}, {parse}", is_whole(damage, parse))
          for damage in (whole, half, half_gzip, wrong_crc) for parse in ("control", "full")]
 TESTS.append(("damaged lines are told", damaged_lines_are_told))
+TESTS.append(("an error is what the guide shows", an_error_is_what_the_guide_shows))
 
 if __name__ == "__main__":
     main(TESTS, sys.argv[2] if len(sys.argv) > 2 else None)
