@@ -1,26 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Functions of a program in Lua in a profile: a child that runs a program whose split of CPU time is known,
- * in nested calls, a C function between them, a coroutine, and a function of Lua's library. The slot is the
- * real one, the interpreter is Debian's; what is missing of the program room is a few lines here.
+ * in nested calls, a C function between them, a coroutine, and a function of Lua's library. The interpreter
+ * is Debian's; what is missing of the program room is a few lines here.
  */
 #define _GNU_SOURCE
 #include <math.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <lauxlib.h>
 #include <lualib.h>
 
-#include "base/clock.h"
-#include "pprof/pprof.h"
-#include "profiler/profiler.h"
 #include "program/interpreter.h"
-#include "test.h"
+#include "watched.h"
 
-enum { SAMPLES_WANTED = 3000, SLOT = 2, POLLS_MAX = 600, TEXT_BYTES = 1 << 18, COUNT_HOOK = 1000 };
+enum { SAMPLES_WANTED = 3000, TEXT_BYTES = 1 << 18, COUNT_HOOK = 1000 };
 
 /* The lines are what the tests look for. The two functions run the same instructions, one twice as many. */
 static const char program_text[] = "local function spin(n)\n"		    /* 1 */
@@ -123,17 +116,12 @@ static lua_State *prepare(const char *program, char *text)
 	return lua;
 }
 
-__attribute__((noinline, noreturn)) static void child(lua_State *lua, int stage_fd, int go_fd)
+__attribute__((noinline)) static void child(struct stage_slot *slot, void *argument)
 {
-	char byte;
+	lua_State *lua = argument, *thread = lua_newthread(lua);
 	int results;
-	struct stage_slot *slots = mmap(NULL, sizeof *slots * PROFILER_STAGE_SLOTS_MAX,
-					PROT_READ | PROT_WRITE, MAP_SHARED, stage_fd, 0);
-	if (slots == MAP_FAILED || read(go_fd, &byte, 1) != 1)
-		_exit(1);
-	interpreters = slots[SLOT].interpreters;
-	stage_enter(&slots[SLOT], STAGE_PROGRAM);
-	lua_State *thread = lua_newthread(lua);
+	interpreters = slot->interpreters;
+	stage_enter(slot, STAGE_PROGRAM);
 	lua_sethook(thread, hook, LUA_MASKCOUNT, COUNT_HOOK);
 	lua_getglobal(thread, "execute");
 	stage_interpret(interpreters, 0, thread);
@@ -141,80 +129,19 @@ __attribute__((noinline, noreturn)) static void child(lua_State *lua, int stage_
 	_exit(1);
 }
 
-struct watched {
-	struct profiler *profiler;
-	struct profiler_summary summary;
-	struct pprof *profile;
-};
-
-static struct pprof *written(struct profiler *profiler)
-{
-	char error[PROFILER_ERROR_BYTES_MAX];
-	char path[] = "/tmp/lua_test.XXXXXX";
-	int fd = mkstemp(path);
-	GE(fd, 0);
-	close(fd);
-	if (profiler_write_cpu(profiler, path, error) < 0)
-		test_leave(1, "%s", error);
-	struct pprof *profile = pprof_read(path, error);
-	if (getenv("KEEP_PROFILES"))
-		printf("# %s\n", path);
-	else
-		unlink(path);
-	if (!profile)
-		test_leave(1, "%s", error);
-	return profile;
-}
-
 /* `tell`: the profiler is told of the interpreter. */
 static void watch(struct watched *watched, const char *program, int tell)
 {
-	char error[PROFILER_ERROR_BYTES_MAX];
 	char *text = malloc(TEXT_BYTES);
-	int go[2];
-	struct profiler_options options = { .hz = 997, .heap_rate_bytes = 0 };
 	lua_State *lua = prepare(program, text);
 	if (!lua)
 		test_leave(1, "%s", text);
-	watched->profiler = profiler_create(&options, error);
-	if (!watched->profiler && strncmp(error, "profiling needs", 15) == 0)
-		SKIP("%s", error); /* rights */
-	if (!watched->profiler)
-		test_leave(1, "%s", error);
-	EQ(pipe(go), 0);
-	pid_t pid = fork();
-	if (pid == 0)
-		child(lua, profiler_stage_fd(watched->profiler), go[0]);
-	EQ(profiler_stage_assign(watched->profiler, pid, SLOT), 0);
-	if (profiler_attach(watched->profiler, pid, 0, error) < 0)
-		test_leave(1, "%s", error);
-	if (tell && profiler_interpreter(watched->profiler, text, strlen(text), error) < 0)
-		test_leave(1, "%s", error);
-	profiler_window(watched->profiler, 1);
-	EQ(write(go[1], "x", 1), 1);
-	for (int i = 0; i < POLLS_MAX && watched->summary.cpu_samples < SAMPLES_WANTED; i++) {
-		profiler_poll(watched->profiler, 100);
-		profiler_summary(watched->profiler, &watched->summary);
-	}
-	profiler_detach(watched->profiler);
-	profiler_summary(watched->profiler, &watched->summary);
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	close(go[0]);
-	close(go[1]);
+	watched_run(watched, child, lua, tell ? text : NULL, SAMPLES_WANTED);
 	lua_close(lua);
 	free(text);
-	watched->profile = written(watched->profiler);
-	GE(watched->summary.cpu_samples, SAMPLES_WANTED / 2); /* a slow machine gives fewer in that time */
 	printf("# %llu samples, %.2f us each in all eBPF programs\n",
 	       (unsigned long long)watched->summary.cpu_samples,
 	       (double)watched->summary.program_run_ns / 1e3 / (double)watched->summary.cpu_samples);
-}
-
-static void forget(struct watched *watched)
-{
-	pprof_destroy(watched->profile);
-	profiler_destroy(watched->profiler);
 }
 
 enum { STACK_MAX = 512 };
@@ -314,7 +241,7 @@ static void stacks_are_whole(void)
 	LE(fabs(share - 2.0 / 3) * 1e6, (4 * deviation + 0.01) * 1e6);
 	EQ(watched.summary.samples_lost, 0);
 	GE(watched.summary.user_stacks_complete * 1000, watched.summary.user_stacks * 995);
-	forget(&watched);
+	watched_forget(&watched);
 }
 
 /* In the loop nearly all the time, and the loop's lines are known. */
@@ -355,7 +282,7 @@ static void lines_are_exact(void)
 	GE((lines[3] + lines[4]) * 100, all * 98);
 	GT(lines[4], lines[3]);
 	GT(lines[3], all / 20);
-	forget(&watched);
+	watched_forget(&watched);
 }
 
 /* Nobody has said what the slot means: there is the interpreter, as any library. */
@@ -370,7 +297,7 @@ static void without_being_told(void)
 			NE(strcmp(places[k].module, "[lua]"), 0);
 	}
 	GT(LIKE(watched.profile, "*", "child", "lua_resume", "*"), watched.summary.cpu_samples / 2);
-	forget(&watched);
+	watched_forget(&watched);
 }
 
 /* The innermost are kept, and it is said that there are more. */
@@ -399,7 +326,7 @@ static void deep_recursion(void)
 		EQ_TEXT(places[cut + 1].name, "fall");
 	}
 	GT(seen, SAMPLES_WANTED / 3);
-	forget(&watched);
+	watched_forget(&watched);
 }
 
 TEST_MAIN(T(stacks_are_whole), T(lines_are_exact), T(deep_recursion), T(without_being_told))

@@ -1,22 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * Stages in a profile: a child that splits its CPU 2:1 between two functions, each in a stage of its own, and
- * sleeps in a third. The slot is the real one: memory of the eBPF programs, mapped by the child.
+ * sleeps in a third.
  */
 #define _GNU_SOURCE
 #include <math.h>
-#include <signal.h>
-#include <sys/mman.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
-#include "base/clock.h"
-#include "pprof/pprof.h"
-#include "profiler/profiler.h"
-#include "test.h"
+#include "watched.h"
 
-enum { SAMPLES_WANTED = 2000, SLOT = 3, ROUNDS_PER_SLEEP = 40, POLLS_MAX = 400 };
+enum { SAMPLES_WANTED = 2000, ROUNDS_PER_SLEEP = 40 };
 
 static volatile unsigned sink;
 
@@ -38,14 +31,9 @@ __attribute__((noinline)) static void one_third(void)
 	sink++;
 }
 
-static void child(int stage_fd, int go_fd)
+static void child(struct stage_slot *slot, void *argument)
 {
-	char byte;
-	struct stage_slot *slots = mmap(NULL, sizeof *slots * PROFILER_STAGE_SLOTS_MAX,
-					PROT_READ | PROT_WRITE, MAP_SHARED, stage_fd, 0);
-	if (slots == MAP_FAILED || read(go_fd, &byte, 1) != 1)
-		_exit(1);
-	struct stage_slot *slot = &slots[SLOT];
+	(void)argument;
 	for (unsigned round = 0;; round++) {
 		stage_enter(slot, STAGE_INFLATE);
 		two_thirds();
@@ -59,53 +47,14 @@ static void child(int stage_fd, int go_fd)
 	}
 }
 
-struct watched {
-	struct profiler *profiler;
-	pid_t pid;
-	struct profiler_summary summary;
-};
-
-static void watch(struct watched *watched)
-{
-	char error[PROFILER_ERROR_BYTES_MAX];
-	int go[2];
-	struct profiler_options options = { .hz = 997, .heap_rate_bytes = 0 };
-	watched->profiler = profiler_create(&options, error);
-	if (!watched->profiler && strncmp(error, "profiling needs", 15) == 0)
-		SKIP("%s", error); /* rights */
-	if (!watched->profiler)
-		test_leave(1, "%s", error);
-	EQ(pipe(go), 0);
-	watched->pid = fork();
-	if (watched->pid == 0)
-		child(profiler_stage_fd(watched->profiler), go[0]);
-	EQ(profiler_stage_assign(watched->profiler, watched->pid, SLOT), 0);
-	if (profiler_attach(watched->profiler, watched->pid, 0, error) < 0)
-		test_leave(1, "%s", error);
-	profiler_window(watched->profiler, 1);
-	EQ(write(go[1], "x", 1), 1);
-	for (int i = 0; i < POLLS_MAX && watched->summary.cpu_samples < SAMPLES_WANTED; i++) {
-		profiler_poll(watched->profiler, 100);
-		profiler_summary(watched->profiler, &watched->summary);
-	}
-	profiler_window(watched->profiler, 0);
-	profiler_detach(watched->profiler);
-	profiler_summary(watched->profiler, &watched->summary);
-	kill(watched->pid, SIGKILL);
-	waitpid(watched->pid, NULL, 0);
-	close(go[0]);
-	close(go[1]);
-}
-
 static void cpu_time_is_split_as_it_was_spent(void)
 {
 	struct watched watched = { 0 };
-	watch(&watched);
+	watched_run(&watched, child, NULL, NULL, SAMPLES_WANTED);
 	const struct profiler_stage_time *stages = watched.summary.stages;
 	double inflate_ns = (double)stages[STAGE_INFLATE].cpu_ns;
 	double scan_ns = (double)stages[STAGE_SCAN].cpu_ns;
 	double samples = (double)watched.summary.cpu_samples;
-	GE(watched.summary.cpu_samples, SAMPLES_WANTED / 2); /* a slow machine gives fewer in that time */
 	double share = inflate_ns / (inflate_ns + scan_ns);
 	double deviation = sqrt(2.0 / 9 / samples);
 	printf("# inflate's share %.4f of %.0f samples, wanted 0.6667 +- %.4f\n", share, samples,
@@ -116,7 +65,7 @@ static void cpu_time_is_split_as_it_was_spent(void)
 	/* It sleeps in the third stage only. */
 	GT(stages[STAGE_SINK].blocked_ns, 0);
 	EQ(stages[STAGE_INFLATE].blocked_ns + stages[STAGE_SCAN].blocked_ns, 0);
-	profiler_destroy(watched.profiler);
+	watched_forget(&watched);
 }
 
 static int sample_has(const struct pprof *profile, const struct pprof_sample *sample, const char *name)
@@ -137,18 +86,8 @@ static int sample_has(const struct pprof *profile, const struct pprof_sample *sa
 static void labels_agree_with_functions(void)
 {
 	struct watched watched = { 0 };
-	char error[PROFILER_ERROR_BYTES_MAX];
-	char path[] = "/tmp/stages_test.XXXXXX";
-	watch(&watched);
-	int fd = mkstemp(path);
-	GE(fd, 0);
-	close(fd);
-	if (profiler_write_cpu(watched.profiler, path, error) < 0)
-		test_leave(1, "%s", error);
-	struct pprof *profile = pprof_read(path, error);
-	unlink(path);
-	if (!profile)
-		test_leave(1, "%s", error);
+	watched_run(&watched, child, NULL, NULL, SAMPLES_WANTED);
+	const struct pprof *profile = watched.profile;
 	int64_t agree = 0;
 	int64_t all = 0;
 	int samples = pprof_value_index(profile, "samples");
@@ -165,8 +104,7 @@ static void labels_agree_with_functions(void)
 	printf("# %lld of %lld samples agree\n", (long long)agree, (long long)all);
 	GE(all, SAMPLES_WANTED / 2);
 	GE(agree * 1000, all * 995);
-	pprof_destroy(profile);
-	profiler_destroy(watched.profiler);
+	watched_forget(&watched);
 }
 
 TEST_MAIN(T(cpu_time_is_split_as_it_was_spent), T(labels_agree_with_functions))
