@@ -243,6 +243,8 @@ static void mirror_compare_sentences(const struct plan *plan, int failed)
 	const char *between = *said && *notice ? " " : "";
 	snprintf(wanted, sizeof wanted, "%.8000s%s%.8000s", said, between, notice);
 	snprintf(other, sizeof other, "%.8000s%s%.8000s", notice, between, said);
+	/* The error that ends a plan takes the place of what it had to say before; a program has said that.
+	 */
 	int alike = strcmp(mirror.logged, wanted) == 0 || strcmp(mirror.logged, other) == 0 ||
 		    (failed && strstr(mirror.logged, notice)) ||
 		    (!whole && strncmp(mirror.logged, wanted, strlen(wanted)) == 0);
@@ -328,6 +330,7 @@ static void mirror_compare_ask(const struct plan *plan, const struct plan_ask *a
 	mirror_compare_sentences(plan, failed);
 	mirror_compare_counters(&plan->counters);
 	if (failed) {
+		NE(plan->error_text[0], 0);
 		HAS_TEXT(program_error(mirror.program), plan->error_text);
 	} else if (wish->kind == PROGRAM_END) {
 		EQ(wish->end_is_limit, ask->end_reason == PLAN_END_REQUESTS_MAX);
