@@ -10,18 +10,12 @@ usage: kernel_tls_test.py SERIES BUILD_FOLDER CACHE_FOLDER [PART_OF_A_NAME]
 """
 import json
 import os
-import shutil
 import sys
-import tempfile
 
-import guest
+import guest_report
 import kernels
-from profiler_test import Report, ended_well
+from guest_report import check, ended_well
 
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "profiler"))
-from recorder import check  # noqa: E402
-
-BOOT_SECONDS_MAX = 540  # the build gives up after 600
 RUN_SECONDS_MAX = 90
 EVENTS, LIMIT = 2000, 250
 # What nobody can load in a guest that has no modprobe: the module itself, and the ciphers that it asks for.
@@ -166,18 +160,8 @@ def main():
     series, build, cache = sys.argv[1:4]
     runs = [run for run in RUNS if (len(sys.argv) < 5 or sys.argv[4] in run.name)
             and (series != kernels.NEWEST or run.name in NEWEST_RUNS)]
-    report = Report("")
-    folder = tempfile.mkdtemp(prefix="akamai-prof-vm-")
-    try:
-        machine = guest.Guest(kernels.find(series, cache), folder)
-        prepare(machine, build, runs)
-        outcome = machine.boot(BOOT_SECONDS_MAX)
-    except kernels.Unavailable as reason:
-        print(f"1..1\nok 1 - -tls ktls on Linux {series} in a virtual machine # SKIP {reason}")
-        return 0
-    else:
-        report.say(outcome.finished, f"Linux {machine.kernel.release} boots, and the guest comes to its end",
-                   "" if outcome.finished else outcome.console[-6000:])
+
+    def tell(report, outcome, machine, _):
         report.test("doctor knows that the kernel has it", doctor, outcome, "doctor", True)
         for run in runs:
             if run.name == "cipher":
@@ -186,13 +170,8 @@ def main():
             if run.name == "missing":
                 report.test("doctor knows when it has it not", doctor, outcome, "doctor-without", False)
             report.test(run.says, judge, outcome, run, machine.kernel.is_at_least(6, 14))
-        print(f"1..{report.count}")
-        return int(report.failed)
-    finally:
-        if os.environ.get("KEEP_GUEST"):
-            print(f"# the guest's console and files are in {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+
+    return guest_report.run(series, cache, "-tls ktls", lambda machine: prepare(machine, build, runs), tell)
 
 
 if __name__ == "__main__":

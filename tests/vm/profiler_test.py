@@ -8,21 +8,13 @@ usage: profiler_test.py SERIES BUILD_FOLDER CACHE_FOLDER LOADER [PART_OF_A_NAME]
 """
 import json
 import os
-import re
-import shutil
 import sys
-import tempfile
-import traceback
 
-import guest
-import kernels
-
-sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "profiler"))
-import pprof_reader  # noqa: E402
-from recorder import Failure, Skip, check  # noqa: E402
+import guest_report
+import pprof_reader  # found by the line above
+from guest_report import check, ended_well
 
 UNIT_TESTS = ("ring", "ring_host", "ring_restrict", "confine", "confine_calls")
-BOOT_SECONDS_MAX = 540  # the build gives up after 600
 HZ = 199
 CPU_SAMPLES_MIN = 300  # of the 1,990 that ten seconds bring when the machine does nothing else
 # The share of two thirds lies within three standard deviations of so few samples, and 2 % for the emulation.
@@ -47,48 +39,6 @@ chmod 644 /tmp/edgerc
 akamai-direct-prof -url https://$(cat /tmp/port)/siem/v1 -edgerc /tmp/edgerc -ca-file /tmp/ca.pem -config-id 1 \
     -limit 2000 -duration 16s -cpu-profile-duration 8s -hz 199 -out /out/collect
 """
-
-
-class Report:
-    """TAP, with what the guest's programs say among it."""
-
-    def __init__(self, only):
-        self.only = only
-        self.count = 0
-        self.failed = False
-
-    def say(self, good, name, detail="", skip=None):
-        self.count += 1
-        self.failed |= not good
-        print(f"{'ok' if good else 'not ok'} {self.count} - {name}{f' # SKIP {skip}' if skip else ''}")
-        if detail:
-            print("\n".join("# " + line for line in detail.splitlines()))
-        sys.stdout.flush()
-
-    def program(self, name, ran):
-        """The lines of a program that speaks TAP; one that does not come to its plan has failed."""
-        planned = re.search(r"^1\.\.(\d+)", ran.output, re.M)
-        lines = re.findall(r"^(not )?ok \d+ - (.*?)(?: # SKIP (.*))?$((?:\n#.*)*)", ran.output, re.M)
-        for failed, test, skip, notes in lines:
-            self.say(not failed, f"{name}: {test}", re.sub(r"^# ", "", notes.strip(), flags=re.M) if failed else "",
-                     skip)
-        if not planned or int(planned[1]) != len(lines) or ran.status not in (0, 1):
-            self.say(False, f"{name}: runs to its end", f"status {ran.status}\n{ran.output[-3000:]}")
-
-    def test(self, name, function, *arguments):
-        try:
-            self.say(True, name, function(*arguments) or "")
-        except Skip as reason:
-            self.say(True, name, skip=str(reason))
-        except Exception as error:  # a test that raises has failed, whatever it raises
-            expected = isinstance(error, (Failure, pprof_reader.Bad))
-            self.say(False, name, str(error) if expected else traceback.format_exc())
-
-
-def ended_well(outcome, name):
-    ran = outcome[name]
-    check(ran.status == 0, f"{name} ended with {ran.status}:\n{ran.output[-3000:]}")
-    return ran
 
 
 def read_profile(outcome, folder, path):
@@ -181,18 +131,8 @@ def prepare(machine, build, loader, wanted):
 def main():
     series, build, cache, loader = sys.argv[1:5]
     only = sys.argv[5] if len(sys.argv) > 5 else ""
-    report = Report(only)
-    folder = tempfile.mkdtemp(prefix="akamai-prof-vm-")
-    try:
-        machine = guest.Guest(kernels.find(series, cache), folder)
-        prepare(machine, build, loader, lambda name: only in name)
-        outcome = machine.boot(BOOT_SECONDS_MAX)
-    except kernels.Unavailable as reason:
-        print(f"1..1\nok 1 - Linux {series} in a virtual machine # SKIP {reason}")
-        return 0
-    else:
-        report.say(outcome.finished, f"Linux {machine.kernel.release} boots, and the guest comes to its end",
-                   "" if outcome.finished else outcome.console[-6000:])
+
+    def tell(report, outcome, machine, folder):
         for name, _, _ in machine.commands:
             if name in UNIT_TESTS or name == "load":
                 report.program(name, outcome[name])
@@ -200,13 +140,9 @@ def main():
                                           ("heap", heap_profile, (folder,)), ("collect", collector, (folder,))):
             if only in name:
                 report.test(name, function, outcome, *arguments)
-        print(f"1..{report.count}")
-        return int(report.failed)
-    finally:
-        if os.environ.get("KEEP_GUEST"):
-            print(f"# the guest's console and files are in {folder}")
-        else:
-            shutil.rmtree(folder, ignore_errors=True)
+
+    return guest_report.run(series, cache, "what depends on the kernel",
+                            lambda machine: prepare(machine, build, loader, lambda name: only in name), tell)
 
 
 if __name__ == "__main__":
