@@ -14,7 +14,7 @@ import guest_report
 import pprof_reader  # found by the line above
 from guest_report import check, ended_well
 
-UNIT_TESTS = ("ring", "ring_host", "ring_restrict", "confine", "confine_calls")
+UNIT_TESTS = ("ring", "ring_many", "ring_host", "ring_restrict", "confine", "confine_calls")
 HZ = 199
 CPU_SAMPLES_MIN = 300  # of the 1,990 that ten seconds bring when the machine does nothing else
 # The share of two thirds lies within three standard deviations of so few samples, and 2 % for the emulation.
