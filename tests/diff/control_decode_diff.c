@@ -8,10 +8,10 @@
  */
 #define _GNU_SOURCE
 #include <dirent.h>
-#include <json-c/json.h>
 
 #include "diff/control_decode_reference.h"
 #include "diff/control_scene.h"
+#include "json_c.h"
 #include "test.h"
 
 enum { GENERATED = 3000, MUTATIONS = 300, GENERATED_DEPTH_MAX = 6, JSON_C_DEPTH_MAX = 200 };
@@ -37,16 +37,6 @@ static void agree(const uint8_t *text, size_t bytes)
 }
 
 /* ---- json-c ---- */
-
-/* Strictly, but where a byte is beyond ASCII: json-c 0.18 takes all of those in strict mode for control
- * characters, since it compares them with a sign. */
-static int json_c_flags(const char *text, size_t bytes)
-{
-	for (size_t i = 0; i < bytes; i++)
-		if ((uint8_t)text[i] >= 0x80)
-			return JSON_TOKENER_VALIDATE_UTF8;
-	return JSON_TOKENER_VALIDATE_UTF8 | JSON_TOKENER_STRICT;
-}
 
 static struct json_object *json_c_parse(const char *text, size_t bytes, int *ret_is_valid)
 {
