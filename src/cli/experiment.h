@@ -14,6 +14,7 @@
 #include "flow/flow.h"
 #include "report/compare.h"
 
+#define EXPERIMENT_IDS_BYTES_MAX 4096 /* of all configIds; real ones have 5 digits */
 #define EXPERIMENT_ERROR_BYTES_MAX 3072
 #define EXPERIMENT_STREAM_COUNTS_MAX 4 /* with two runners and two parsing levels: what compare takes */
 #define EXPERIMENT_CELLS_MAX (4 * EXPERIMENT_STREAM_COUNTS_MAX)

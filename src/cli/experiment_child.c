@@ -56,7 +56,7 @@ void words_add_flag(struct experiment_words *words, const char *name, const char
 void words_add_config_ids(struct experiment_words *words, const struct experiment_settings *settings,
 			  unsigned count)
 {
-	char ids[4096] = "";
+	char ids[EXPERIMENT_IDS_BYTES_MAX] = "";
 	for (unsigned i = 0; i < count; i++) {
 		size_t used = strlen(ids);
 		if (settings->url)

@@ -197,7 +197,7 @@ static int experiment_go(struct experiment *experiment, char *error)
 		variables_forget();
 	rights_find(&experiment->settings);
 	experiment_pin(experiment);
-	experiment->signal_fd = signals_open();
+	experiment->signal_fd = signals_open(0);
 	experiment->terminal = isatty(STDERR_FILENO);
 	experiment_say_begin(experiment);
 	if (server_begin(experiment, error) < 0) {

@@ -213,6 +213,8 @@ static int ids_parse(struct experiment *experiment, char *error)
 	if (settings->lean)
 		return usage(error, "-event-size is the simulator's; the events of -url are what they are");
 	const char *given = settings->config_id ? settings->config_id : getenv("YAEGI_HTTP_CONFIG_ID");
+	if (given && strlen(given) >= EXPERIMENT_IDS_BYTES_MAX)
+		return usage(error, "-config-id is longer than %d bytes", EXPERIMENT_IDS_BYTES_MAX - 1);
 	settings->config_ids = strdup(given && *given ? given : "1");
 	if (!settings->config_ids)
 		return usage(error, "out of memory");

@@ -32,7 +32,7 @@ struct flag {
 #define FLAG_CHOICES_MAX 8
 
 /* Fills `target` from argv[1..]. Returns 0, or -1 with a sentence. `given` (one int per row, or NULL) tells
- * which were on the command line. Arguments that are no flags are errors unless `operands` is not NULL. */
+ * which were on the command line. An argument that is no flag is an error. */
 int flags_parse(const struct flag *flags, size_t flag_count, int argc, char **argv, void *target, int *given,
 		char error[static FLAG_ERROR_BYTES_MAX]);
 /* Sets one flag from text, as if it came from the command line; `origin` names it in the error ("-limit",

@@ -270,7 +270,7 @@ int record_command(int argc, char **argv)
 		.settings = &settings,
 		.target = { .pid_fd = -1, .go_fd = -1, .error_fd = -1 },
 		.profile = { .program = "akamai-prof", .out = settings.out, .window_start_ns = -1 },
-		.signal_fd = signals_open(),
+		.signal_fd = signals_open(0),
 	};
 	int status = recorder_begin(&recorder, error);
 	if (status == 0) {

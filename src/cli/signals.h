@@ -9,14 +9,17 @@
 #include <stddef.h>
 #include <sys/signalfd.h>
 
-/* SIGINT and SIGTERM as a descriptor that never blocks. A reader that is gone and a file that may not grow
- * are errors of write(2) from here on. Whoever starts a process gives it its own mask and actions back. */
-static inline int signals_open(void)
+/* SIGINT and SIGTERM, and `also` unless that is 0, as a descriptor that never blocks. A reader that is gone
+ * and a file that may not grow are errors of write(2) from here on. Whoever starts a process gives it its own
+ * mask and actions back. */
+static inline int signals_open(int also)
 {
 	sigset_t wanted;
 	sigemptyset(&wanted);
 	sigaddset(&wanted, SIGINT);
 	sigaddset(&wanted, SIGTERM);
+	if (also)
+		sigaddset(&wanted, also);
 	sigprocmask(SIG_BLOCK, &wanted, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);

@@ -20,6 +20,7 @@
 #include "cli/files.h"
 #include "cli/profile.h"
 #include "cli/run.h"
+#include "cli/signals.h"
 #include "cli/state.h"
 #include "report/report.h"
 
@@ -367,20 +368,6 @@ static __attribute__((noreturn)) void supervisor_child(struct settings *settings
 	exit(status);
 }
 
-/* SIGINT, SIGTERM and SIGCHLD as a descriptor. They stay blocked: the child unblocks its own. */
-static int signals_open(void)
-{
-	sigset_t wanted;
-	sigemptyset(&wanted);
-	sigaddset(&wanted, SIGINT);
-	sigaddset(&wanted, SIGTERM);
-	sigaddset(&wanted, SIGCHLD);
-	sigprocmask(SIG_BLOCK, &wanted, NULL);
-	signal(SIGPIPE, SIG_IGN); /* a reader of our messages that is gone */
-	signal(SIGXFSZ, SIG_IGN); /* ulimit -f: reported with the file's name */
-	return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
 /* File capabilities make a process and its children undumpable, and then nobody without CAP_SYS_PTRACE may
  * look at the files that they map: not even we at our child's. (Whoever else would look needs all of its
  * capabilities, too, see ptrace(2).) */
@@ -403,7 +390,7 @@ static int supervisor_fork(struct supervisor *supervisor, struct settings *setti
 	int code = files_folder(settings->out, error);
 	if (code < 0)
 		return code;
-	supervisor->signal_fd = signals_open();
+	supervisor->signal_fd = signals_open(SIGCHLD);
 	code = link_pair(fds);
 	if (code < 0 || supervisor->signal_fd < 0) {
 		snprintf(error, PROFILER_ERROR_BYTES_MAX, "cannot speak with a child process: %s",
