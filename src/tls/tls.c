@@ -318,8 +318,7 @@ enum fault tls_end_of_transport(struct tls *tls)
 	if (tls->state == TLS_STATE_ESTABLISHED)
 		tls_fail(tls, FAULT_TLS_TRUNCATED, "%s", fault_sentence(FAULT_TLS_TRUNCATED));
 	else
-		tls_fail(tls, FAULT_TLS_HANDSHAKE,
-			 "the server closed the connection during the TLS handshake");
+		tls_fail(tls, FAULT_TLS_HANDSHAKE, closed_early);
 	return tls->fault;
 }
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * tls: turns TLS records into plain bytes and back. Owns no socket: cipher bytes are pushed in, bytes
- * to send are taken out. BoringSSL (the only file that names it is in this room, and in akamai for
- * the HMAC) does the handshake; then records are opened and sealed by
+ * to send are taken out. BoringSSL (nobody else names it but akamai and program, for their HMACs) does
+ * the handshake; then records are opened and sealed by
  *   INPLACE  our record layer with BoringSSL's AEAD, straight from the receive memory into the
  *            caller's plaintext window, and from the request into the output: no copy of what is
  *            received, no heap; or

@@ -40,7 +40,6 @@ enum {
 	TLS_KEY_UPDATES_MAX = 32,
 	/* Warning alerts in a row that are ignored, as in BoringSSL. */
 	TLS_WARNING_ALERTS_MAX = 4,
-	TLS_ALERT_TEXT_BYTES = 64,
 };
 
 enum tls_state {
@@ -121,7 +120,7 @@ int tls_verify_callback(int accepted, X509_STORE_CTX *store_context);
 /* tls_inplace.c */
 int tls_inplace_take_over(struct tls *tls); /* 0, or -1: the suite is not ours */
 enum step tls_inplace_push(struct tls *tls, struct cursor_in *cipher, struct cursor_out *plain);
-/* Anything but application data, opened by whom ever. HUNGRY: go on. */
+/* Anything but application data, opened by whom ever. HUNGRY: go on. DONE: close_notify. BROKEN. */
 enum step tls_inplace_other(struct tls *tls, const struct tls_opened *opened);
 /* Each wants room in the output. */
 void tls_inplace_write(struct tls *tls, struct span plain);

@@ -125,8 +125,7 @@ enum step tls_kernel_record(struct tls *tls, uint8_t type, struct span content)
 	if (tls->state != TLS_STATE_ESTABLISHED)
 		return tls->state == TLS_STATE_BROKEN ? STEP_BROKEN : STEP_DONE;
 	tls->records++;
-	enum step step = tls_inplace_other(tls, &opened);
-	return step == STEP_DONE && tls->state != TLS_STATE_CLOSED ? STEP_HUNGRY : step;
+	return tls_inplace_other(tls, &opened);
 }
 
 enum step tls_kernel_error(struct tls *tls, int error)

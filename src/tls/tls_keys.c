@@ -130,6 +130,14 @@ const EVP_AEAD *tls_keys_aead(const struct tls_keys *keys)
 	return suite ? suite->aead() : NULL;
 }
 
+int tls_keys_arm(const struct tls_keys *keys, EVP_AEAD_CTX *aead)
+{
+	const EVP_AEAD *kind = tls_keys_aead(keys);
+	if (!kind || EVP_AEAD_CTX_init(aead, kind, keys->key, keys->key_bytes, TLS_TAG_BYTES, NULL) != 1)
+		return -1;
+	return 0;
+}
+
 /* The static iv xor the sequence number, right-aligned (RFC 8446 5.3, RFC 7905 2); or salt and the eight
  * bytes that the record carries (RFC 5288 3). */
 void tls_keys_nonce(const struct tls_keys *keys, const uint8_t *explicit_bytes,

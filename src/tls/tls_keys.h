@@ -58,6 +58,8 @@ int tls_keys_from_block(struct tls_keys *keys, uint16_t suite, const uint8_t *bl
 /* TLS 1.3 KeyUpdate: the next generation; sequence 0. Returns 0 or -1. */
 int tls_keys_update(struct tls_keys *keys);
 const EVP_AEAD *tls_keys_aead(const struct tls_keys *keys);
+/* Sets an `aead` that holds nothing (all zeros, or cleaned up) to this key. Returns 0 or -1. */
+int tls_keys_arm(const struct tls_keys *keys, EVP_AEAD_CTX *aead);
 /* The nonce of the record `sequence`; `explicit_bytes` are the eight that it carries itself (GCM in TLS 1.2;
  * else not looked at). */
 void tls_keys_nonce(const struct tls_keys *keys, const uint8_t *explicit_bytes,

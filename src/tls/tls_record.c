@@ -30,12 +30,7 @@ int tls_record_init(struct tls_record *record, const struct tls_keys *keys)
 {
 	tls_record_wipe(record);
 	record->keys = *keys;
-	const EVP_AEAD *aead = tls_keys_aead(keys);
-	if (!aead)
-		return -1;
-	return EVP_AEAD_CTX_init(&record->aead, aead, keys->key, keys->key_bytes, TLS_TAG_BYTES, NULL) == 1
-		       ? 0
-		       : -1;
+	return tls_keys_arm(&record->keys, &record->aead);
 }
 
 int tls_record_update(struct tls_record *record)
@@ -43,10 +38,7 @@ int tls_record_update(struct tls_record *record)
 	if (tls_keys_update(&record->keys) < 0)
 		return -1;
 	EVP_AEAD_CTX_cleanup(&record->aead);
-	return EVP_AEAD_CTX_init(&record->aead, tls_keys_aead(&record->keys), record->keys.key,
-				 record->keys.key_bytes, TLS_TAG_BYTES, NULL) == 1
-		       ? 0
-		       : -1;
+	return tls_keys_arm(&record->keys, &record->aead);
 }
 
 void tls_record_wipe(struct tls_record *record)

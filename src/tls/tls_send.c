@@ -11,20 +11,11 @@
 #include "base/check.h"
 #include "tls/tls_record.h"
 
-static int arm(struct tls_sender *sender)
-{
-	const EVP_AEAD *aead = tls_keys_aead(&sender->keys);
-	return aead && EVP_AEAD_CTX_init(&sender->aead, aead, sender->keys.key, sender->keys.key_bytes,
-					 TLS_TAG_BYTES, NULL) == 1
-		       ? 0
-		       : -1;
-}
-
 int tls_sender_init(struct tls_sender *sender, const struct tls_keys *keys)
 {
 	tls_sender_wipe(sender);
 	sender->keys = *keys;
-	return arm(sender);
+	return tls_keys_arm(&sender->keys, &sender->aead);
 }
 
 int tls_sender_update(struct tls_sender *sender)
@@ -32,7 +23,7 @@ int tls_sender_update(struct tls_sender *sender)
 	if (tls_keys_update(&sender->keys) < 0)
 		return -1;
 	EVP_AEAD_CTX_cleanup(&sender->aead);
-	return arm(sender);
+	return tls_keys_arm(&sender->keys, &sender->aead);
 }
 
 void tls_sender_wipe(struct tls_sender *sender)
