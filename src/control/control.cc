@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * This and decode.cc are the only C++ files, and the only ones that see simdjson. It keeps to what
- * simdjson 3.0 and 3.10+ share. Everything is noexcept: errors are values, and a token is judged here by its
- * text, because the on-demand parser leaves unread values unchecked and lets numbers differ between versions.
+ * This and decode.cc, which share token.h, are the only C++, and the only files that see simdjson. It keeps
+ * to what simdjson 3.0 and 3.10+ share. Everything is noexcept: errors are values, and a token is judged here
+ * by its text, because the on-demand parser leaves unread values unchecked and lets numbers differ between
+ * versions.
  */
 #include "control/control.h"
 
@@ -12,6 +13,8 @@
 #include <utility>
 
 #include <simdjson.h>
+
+#include "control/token.h"
 
 namespace ondemand = simdjson::ondemand;
 using text = std::string_view;
@@ -36,42 +39,20 @@ enum class walk {
 	BROKEN
 };
 
-bool is_digit(char c) noexcept
+const uint8_t *begin_of(text token) noexcept
 {
-	return c >= '0' && c <= '9';
+	return reinterpret_cast<const uint8_t *>(token.data());
+}
+
+const uint8_t *end_of(text token) noexcept
+{
+	return begin_of(token) + token.size();
 }
 
 size_t digits_at(text token, size_t at) noexcept
 {
-	size_t end = at;
-	while (end < token.size() && is_digit(token[end]))
-		end++;
-	return end - at;
-}
-
-/* RFC 8259 section 6: -? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)? */
-bool is_number(text token) noexcept
-{
-	size_t at = !token.empty() && token[0] == '-';
-	size_t digits = digits_at(token, at);
-	if (digits == 0 || (digits > 1 && token[at] == '0'))
-		return false;
-	at += digits;
-	if (at < token.size() && token[at] == '.') {
-		digits = digits_at(token, ++at);
-		if (digits == 0)
-			return false;
-		at += digits;
-	}
-	if (at < token.size() && (token[at] == 'e' || token[at] == 'E')) {
-		at++;
-		at += at < token.size() && (token[at] == '+' || token[at] == '-');
-		digits = digits_at(token, at);
-		if (digits == 0)
-			return false;
-		at += digits;
-	}
-	return at == token.size();
+	const uint8_t *digits = begin_of(token) + at;
+	return static_cast<size_t>(behind_digits(digits, end_of(token)) - digits);
 }
 
 kind kind_of(text token) noexcept
@@ -90,7 +71,7 @@ kind kind_of(text token) noexcept
 	case 'n':
 		return token == "null" ? kind::NOTHING : kind::BROKEN;
 	default:
-		return is_number(token) ? kind::NUMBER : kind::BROKEN;
+		return is_number(begin_of(token), end_of(token)) ? kind::NUMBER : kind::BROKEN;
 	}
 }
 
@@ -98,8 +79,7 @@ kind kind_of(text token) noexcept
 text token_of(ondemand::value &value) noexcept
 {
 	text token = value.raw_json_token();
-	while (!token.empty() &&
-	       (token.back() == ' ' || token.back() == '\n' || token.back() == '\r' || token.back() == '\t'))
+	while (!token.empty() && is_blank(static_cast<uint8_t>(token.back())))
 		token.remove_suffix(1);
 	return token;
 }
@@ -366,31 +346,29 @@ extern "C" enum control_answer control_read_context(struct control *control, str
 	return CONTROL_YES;
 }
 
-namespace
-{
-/* Seconds since 1970 with an optional fraction, as a number or in quotes. No sign, no exponent; digits behind
- * the millisecond are dropped. */
-bool read_time(kind what, text seconds, int64_t &ret_unix_ms) noexcept
+extern "C" enum control_answer control_read_seconds(struct span written, int64_t *ret_unix_ms)
 {
 	static constexpr int64_t place_ms[] = { 100, 10, 1 };
+	text seconds(reinterpret_cast<const char *>(written.base), written.bytes);
 	size_t whole = digits_at(seconds, 0);
 	size_t fraction = seconds.size() > whole && seconds[whole] == '.' ? digits_at(seconds, whole + 1) : 0;
-	if ((what != kind::STRING && what != kind::NUMBER) || whole == 0 ||
-	    seconds.size() != whole + (fraction ? 1 + fraction : 0))
-		return false;
+	if (whole == 0 || seconds.size() != whole + (fraction ? 1 + fraction : 0))
+		return CONTROL_NO;
 	int64_t unix_ms = 0;
 	for (size_t i = 0; i < whole; i++) {
 		unix_ms = unix_ms * 10 + (seconds[i] - '0');
 		if (unix_ms > EVENT_TIME_SECONDS_MAX)
-			return false;
+			return CONTROL_NO;
 	}
 	unix_ms *= 1000;
 	for (size_t i = 0; i < fraction && i < 3; i++)
 		unix_ms += (seconds[whole + 1 + i] - '0') * place_ms[i];
-	ret_unix_ms = unix_ms;
-	return true;
+	*ret_unix_ms = unix_ms;
+	return CONTROL_YES;
 }
 
+namespace
+{
 bool is_time_of_event(text key) noexcept
 {
 	return key == "timestamp" || key == "time" || key == "eventTime" || key == "event_timestamp";
@@ -414,7 +392,9 @@ bool read_newest(ondemand::value &value, int64_t &newest_ms) noexcept
 	kind what = read_scalar(value, string);
 	if (what == kind::BROKEN)
 		return false;
-	if (read_time(what, string, unix_ms) && unix_ms > newest_ms)
+	if ((what == kind::STRING || what == kind::NUMBER) &&
+	    control_read_seconds(span{ begin_of(string), string.size() }, &unix_ms) == CONTROL_YES &&
+	    unix_ms > newest_ms)
 		newest_ms = unix_ms;
 	return true;
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * control: reads the few JSON fields that steer us, and decodes whole events for programs, with simdjson
- * behind a C face (this room is the only one in C++). Never throws, never allocates after creation.
+ * behind a C face (this room is the only one in C++). Never throws. A struct control never allocates after
+ * its creation, a decoder only for a text that is longer than all before.
  *
  * Input lines need not be padded or aligned; they are copied to a padded buffer of the object. Results are
  * untouched unless the answer is CONTROL_YES. One thread at a time per object. A struct control takes 7 MB of
@@ -49,6 +50,9 @@ enum control_answer control_read_context(struct control *control, struct span li
  * Milliseconds since 1970 in *ret_unix_ms, until the end of the year 9999. CONTROL_NO: no time found. What is
  * passed over on the way is not checked beyond UTF-8 and quotes. About 500 ns for an event of 1.9 KB. */
 enum control_answer control_read_event_time(struct control *control, struct span line, int64_t *ret_unix_ms);
+/* The same of one such value, a number or the inside of a string: no sign, no exponent; digits behind the
+ * millisecond are dropped. CONTROL_NO: it is no time. */
+enum control_answer control_read_seconds(struct span seconds, int64_t *ret_unix_ms);
 
 /* NO: a JSON object without any of the fields, or longer than CONTROL_EVENT_BYTES_MAX. Fields of the wrong
  * type count as absent; `status` may be quoted. Control characters become blanks. */

@@ -20,6 +20,8 @@
 
 #include <simdjson.h>
 
+#include "control/token.h"
+
 struct control_decoder {
 	size_t text_bytes_max; /* that there is room for now */
 	size_t fields_max;     /* as many as such a text can have, but no more than the limit */
@@ -36,23 +38,6 @@ static_assert(CONTROL_DECODE_BYTES_MAX < UINT32_MAX && CONTROL_DECODE_FIELDS_MAX
 namespace
 {
 enum class outcome { FINE, BROKEN, BEYOND_LIMIT };
-
-bool is_blank(uint8_t c) noexcept
-{
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-bool is_digit(uint8_t c) noexcept
-{
-	return c >= '0' && c <= '9';
-}
-
-const uint8_t *behind_digits(const uint8_t *at, const uint8_t *end) noexcept
-{
-	while (at < end && is_digit(*at))
-		at++;
-	return at;
-}
 
 /* Four hexadecimal digits, or a number beyond 16 bits. */
 uint32_t hexadecimal_4(const uint8_t *at, const uint8_t *end) noexcept
@@ -149,31 +134,6 @@ bool read_integer(const uint8_t *at, const uint8_t *end, bool is_negative, int64
 	}
 	return is_negative ? (ret_integer = integer, true)
 			   : !__builtin_sub_overflow(0, integer, &ret_integer);
-}
-
-/* RFC 8259 section 6: -? (0 | [1-9][0-9]*) (. [0-9]+)? ([eE] [+-]? [0-9]+)? */
-bool is_number(const uint8_t *at, const uint8_t *end) noexcept
-{
-	at += at < end && *at == '-';
-	const uint8_t *digits = at;
-	at = behind_digits(at, end);
-	if (at == digits || (at - digits > 1 && *digits == '0'))
-		return false;
-	if (at < end && *at == '.') {
-		digits = ++at;
-		at = behind_digits(at, end);
-		if (at == digits)
-			return false;
-	}
-	if (at < end && (*at == 'e' || *at == 'E')) {
-		at++;
-		at += at < end && (*at == '+' || *at == '-');
-		digits = at;
-		at = behind_digits(at, end);
-		if (at == digits)
-			return false;
-	}
-	return at == end;
 }
 
 /* Whether a number's digits, none of them zero before its first one here, say less than one. Asked only of

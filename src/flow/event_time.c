@@ -1,48 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "flow/event_time.h"
 
-/* The end of the year 9999: whatever is beyond counts something else than seconds (milliseconds, say). */
-#define SECONDS_MAX INT64_C(253402300799)
+#include "control/control.h"
 
-static int is_digit(uint8_t byte)
-{
-	return byte >= '0' && byte <= '9';
-}
-
-/* Seconds since 1970 with an optional fraction. No sign, no exponent; digits behind the millisecond are
- * dropped. -1: no time. */
-static int64_t seconds_read(struct span text)
-{
-	static const int64_t place_ms[] = { 100, 10, 1 };
-	int64_t seconds = 0;
-	size_t at = 0;
-	for (; at < text.bytes && is_digit(text.base[at]); at++) {
-		seconds = seconds * 10 + (text.base[at] - '0');
-		if (seconds > SECONDS_MAX)
-			return -1;
-	}
-	int64_t unix_ms = seconds * 1000;
-	if (at == 0 || at == text.bytes)
-		return at ? unix_ms : -1;
-	if (text.base[at] != '.' || at + 1 == text.bytes)
-		return -1;
-	for (size_t i = at + 1; i < text.bytes; i++) {
-		if (!is_digit(text.base[i]))
-			return -1;
-		if (i - at - 1 < sizeof place_ms / sizeof *place_ms)
-			unix_ms += (text.base[i] - '0') * place_ms[i - at - 1];
-	}
-	return unix_ms;
-}
-
-/* A number, or the same in quotes. */
+/* A number, or the same in quotes. -1: no time. */
 static int64_t time_read(const struct event_field *field)
 {
+	int64_t unix_ms = -1;
 	if (field->type == EVENT_STRING)
-		return seconds_read(field->string);
-	if (field->type == EVENT_INTEGER || field->type == EVENT_NUMBER)
-		return seconds_read(field->raw);
-	return -1;
+		control_read_seconds(field->string, &unix_ms);
+	else if (field->type == EVENT_INTEGER || field->type == EVENT_NUMBER)
+		control_read_seconds(field->raw, &unix_ms);
+	return unix_ms;
 }
 
 static int key_is(const struct event_field *field, const char *key)
