@@ -81,6 +81,13 @@ struct plan_ask {
 					       order */
 };
 
+/* What became of the lines that were to be skipped. */
+enum plan_skip {
+	PLAN_SKIP_SETTLED,  /* nothing to skip, or skipped and verified */
+	PLAN_SKIP_OPEN,	    /* the page ended before the last line handed on was reached */
+	PLAN_SKIP_MISMATCH, /* the page does not repeat what was handed on */
+};
+
 /* What came of the request. */
 struct plan_answer {
 	enum fault fault; /* transport, TLS, HTTP, inflate or page fault; FAULT_NONE: complete and proven */
@@ -94,11 +101,7 @@ struct plan_answer {
 	uint64_t event_lines;		       /* event lines in this page, skipped ones included */
 	uint64_t body_bytes;		       /* of the answer, as received */
 	int64_t newest_event_unix_ms;	       /* newest event time seen in this page; 0: none */
-	enum {
-		PLAN_SKIP_SETTLED,  /* nothing to skip, or skipped and verified */
-		PLAN_SKIP_OPEN,	    /* the page ended before the last line handed on was reached */
-		PLAN_SKIP_MISMATCH, /* the page does not repeat what was handed on */
-	} skip;
+	enum plan_skip skip;
 };
 
 struct plan_counters {

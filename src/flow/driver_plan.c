@@ -127,14 +127,14 @@ static enum fault plan_driver_headers(struct driver *driver, struct program_time
 static int plan_driver_answer(struct driver *driver, struct program_time now,
 			      const struct driver_answer *answer)
 {
-	static const int skip_of[] = {
+	static const enum plan_skip skip_of[] = {
 		[PAGE_SKIP_SETTLED] = PLAN_SKIP_SETTLED,
 		[PAGE_SKIP_OPEN] = PLAN_SKIP_OPEN,
 		[PAGE_SKIP_MISMATCH] = PLAN_SKIP_MISMATCH,
 	};
 	struct driver_plan *self = plan_of(driver);
 	const struct program_answer *seen = &answer->seen;
-	struct plan_answer told = {
+	const struct plan_answer told = {
 		.fault = seen->fault,
 		.status = seen->status,
 		.retry_after_seconds = seen->retry_after_seconds,
@@ -145,8 +145,8 @@ static int plan_driver_answer(struct driver *driver, struct program_time now,
 		.event_lines = seen->event_lines,
 		.body_bytes = seen->body_bytes,
 		.newest_event_unix_ms = seen->newest_event_unix_ms,
+		.skip = skip_of[answer->skip],
 	};
-	told.skip = (typeof(told.skip))skip_of[answer->skip];
 	int committed = plan_answer(&self->plan, plan_time_of(now), &told);
 	self->verdict = committed ? DRIVER_COMMITTED : DRIVER_REFUSED;
 	driver->last_fault = self->plan.last_fault;
