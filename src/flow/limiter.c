@@ -3,13 +3,9 @@
 
 #include <pthread.h>
 
-#include "akamai/plan.h"
 #include "base/check.h"
 #include "base/clock.h"
 #include "flow/flow.h"
-
-_Static_assert(LIMITER_RETRY_AFTER_SECONDS_MAX == PLAN_RETRY_AFTER_SECONDS_MAX, "one limit");
-_Static_assert(LIMITER_HOLD_NS_MAX == PLAN_BACKOFF_MAX_NS, "one limit");
 
 #define SPREAD_NS_MIN (10 * NS_PER_MS) /* so that not even two come at once */
 

@@ -9,13 +9,12 @@
 
 #include <stdint.h>
 
+#include "akamai/plan.h"
 #include "base/arena.h"
 
-/* Limits, each with its reason. */
-#define LIMITER_RETRY_AFTER_SECONDS_MAX                                                                      \
-	3600 /* as PLAN_RETRY_AFTER_SECONDS_MAX: the feed would be lost anyway */
-#define LIMITER_HOLD_NS_MAX                                                                                  \
-	(60 * INT64_C(1000000000))		  /* as PLAN_BACKOFF_MAX_NS, where the server names no time */
+/* Limits, each with its reason. The first two are those of a stream that waits by itself. */
+#define LIMITER_RETRY_AFTER_SECONDS_MAX PLAN_RETRY_AFTER_SECONDS_MAX
+#define LIMITER_HOLD_NS_MAX PLAN_BACKOFF_MAX_NS	  /* where the server names no time */
 #define LIMITER_SPREAD_NS_MAX INT64_C(2000000000) /* 64 streams come back at over 30 a second */
 
 struct flow_limiter; /* opaque; lives in the arena; any thread may use it */
