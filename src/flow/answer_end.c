@@ -255,10 +255,9 @@ void answer_finish(struct stream *stream, enum fault fault, int64_t now_ns)
 	stream->state = STREAM_IDLE;
 	stream->blocked = 0;
 	stream_settle(stream, now_ns);
+	/* Whoever reads the output waits for this page, not for the next. */
 	if (has_lines)
-		sink_flush(
-			stream->flow->sink); /* whoever reads the output waits for this page, not for the next
-					      */
+		sink_flush(stream->flow->sink);
 	if (!good && !answer_failed(stream, fault)) {
 		stream_end(stream, FLOW_END_FAILED);
 		return;

@@ -18,7 +18,7 @@
 #include "base/control_fields.h"
 #include "flow/limiter.h"
 
-#define SHARED_BYTES ((size_t)1 << 20) /* turn, limiter, and what is published but the texts */
+#define SHARED_BYTES ((size_t)1 << 20) /* fleet, workers, turn and limiter: all but what is published */
 #define DRAIN_WAIT_NS NS_PER_SECOND    /* as flow_drain() */
 
 /* A report that outlives what it points to. */

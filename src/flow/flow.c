@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -238,11 +237,6 @@ void flow_stop(struct flow *flow)
 		if (state != STREAM_ASKING && state != STREAM_ENDED && !flow->streams[i].blocked)
 			stream_end(&flow->streams[i], FLOW_END_STOPPED);
 	}
-}
-
-size_t flow_stream_count(const struct flow *flow)
-{
-	return flow->stream_count;
 }
 
 void flow_report(const struct flow *flow, size_t stream_index, struct flow_stream_report *ret_report)

@@ -3,7 +3,8 @@
  * flow: wires the rooms, owns every limit and buffer, turns faults into retry, restart or stop.
  *
  * One flow is one worker: one ring, one sink, one thread; each configId is a stream with its own
- * connection, cursor and order. flow_create() takes all memory; afterwards nothing of ours is allocated.
+ * connection, cursor and order. flow_create() takes all memory; afterwards nothing of ours is allocated but
+ * what a decoder takes for a text that is longer than all before (control.h).
  */
 #ifndef FLOW_FLOW_H
 #define FLOW_FLOW_H
@@ -158,7 +159,6 @@ int flow_run(struct flow *flow, int64_t until_ns);
 /* First call: streams end after their current page, at most FLOW_STOP_GRACE_NS later. Second: at once. */
 void flow_stop(struct flow *flow);
 
-size_t flow_stream_count(const struct flow *flow);
 void flow_report(const struct flow *flow, size_t stream_index, struct flow_stream_report *ret_report);
 /* FAULT_NONE, or why the sink (and so everything) ended; text names the output. */
 enum fault flow_sink_fault(const struct flow *flow, const char **ret_text);

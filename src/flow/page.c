@@ -31,7 +31,6 @@ struct range {
 /* The last line handed on: all of it, or both ends of a long one. */
 struct anchor {
 	uint64_t line_bytes; /* without its line end */
-	size_t kept_bytes;
 	int set;
 	uint8_t bytes[PAGE_ANCHOR_BYTES_MAX];
 };
@@ -133,7 +132,6 @@ static void anchor_keep(struct anchor *anchor, struct span line)
 	size_t half = PAGE_ANCHOR_BYTES_MAX / 2;
 	anchor->set = 1;
 	anchor->line_bytes = line.bytes;
-	anchor->kept_bytes = line.bytes < PAGE_ANCHOR_BYTES_MAX ? line.bytes : PAGE_ANCHOR_BYTES_MAX;
 	if (line.bytes <= PAGE_ANCHOR_BYTES_MAX) {
 		memcpy(anchor->bytes, line.base, line.bytes);
 		return;
@@ -562,9 +560,4 @@ uint64_t page_uncommitted_events(const struct page *page)
 	if (page->flags & PAGE_KEEP)
 		return made;
 	return made + (page->position_lines > ready ? page->position_lines - ready : 0);
-}
-
-int page_has_anchor(const struct page *page)
-{
-	return page->anchor.set;
 }

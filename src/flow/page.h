@@ -129,7 +129,5 @@ uint64_t page_delivered_bytes(const struct page *page);
 uint64_t page_made_events(const struct page *page);
 /* Lines with the sink that no committed offset covers yet: a new run from the cursor would repeat them. */
 uint64_t page_uncommitted_events(const struct page *page);
-/* 1 when any line was ever handed on: a recovery by time has something to search for. */
-int page_has_anchor(const struct page *page);
 
 #endif
