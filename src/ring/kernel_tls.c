@@ -17,14 +17,6 @@
 #include "base/check.h"
 #include "ring/engine.h"
 
-/* Newer than some headers. */
-#ifndef SOL_TLS
-#define SOL_TLS 282
-#endif
-#ifndef TLS_RX_EXPECT_NO_PAD
-#define TLS_RX_EXPECT_NO_PAD 4
-#endif
-
 static const char protocol[] = "tls";
 
 int ring_tls_probe(void)

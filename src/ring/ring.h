@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * ring: moves bytes between the kernel and our buffers. The only owner of io_uring, and (with sink,
- * through it) the only room of the data path that makes system calls. Knows nothing of what the bytes mean.
+ * through it) the only room of the data path that makes system calls, but for the eventfds by which workers
+ * wake each other. Knows nothing of what the bytes mean.
  *
  * One ring per worker; everything here is called from the one thread that opened the ring, or took it over.
  * An operation is a caller-owned struct: fill it through ring_<verb>(), it is pending until ring_wait() hands
