@@ -77,6 +77,15 @@ struct library_name {
 /* By their bytes. */
 void library_sort_names(struct library_name *names, size_t count);
 
+/* 0 to 15, or -1. */
+static inline int library_hex_value(uint8_t byte)
+{
+	int letter = byte | 0x20;
+	if (byte >= '0' && byte <= '9')
+		return byte - '0';
+	return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
+}
+
 /* The stock function that a wrapper stands in for, on the wrapper's own frame, so that its errors name it as
  * it was called. */
 static inline int library_call_stock(lua_State *lua)

@@ -197,14 +197,6 @@ static int hex_encode(lua_State *lua)
 	return 1;
 }
 
-static int hex_value(uint8_t byte)
-{
-	int letter = byte | 0x20;
-	if (byte >= '0' && byte <= '9')
-		return byte - '0';
-	return letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-}
-
 static int hex_decode(lua_State *lua)
 {
 	struct span text = span_argument(lua, 1, BYTES_OF_INSTRUCTION);
@@ -212,11 +204,11 @@ static int hex_decode(lua_State *lua)
 	library_text_begin(&out, lua);
 	char *to = library_text_room(&out, text.bytes / 2);
 	for (size_t i = 0; i < text.bytes; i++) {
-		int value = hex_value(text.base[i]);
+		int value = library_hex_value(text.base[i]);
 		if (value < 0)
 			return raise_at(lua, "no hexadecimal digit", i);
 		if (i % 2)
-			to[out.bytes++] = (char)(hex_value(text.base[i - 1]) * 16 + value);
+			to[out.bytes++] = (char)(library_hex_value(text.base[i - 1]) * 16 + value);
 	}
 	if (text.bytes % 2)
 		return luaL_argerror(lua, 1, "an odd number of hexadecimal digits");

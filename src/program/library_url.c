@@ -445,12 +445,6 @@ static int url_escape(lua_State *lua)
 	return 1;
 }
 
-static int hex_value(uint8_t byte)
-{
-	int letter = byte | 0x20;
-	return is_digit(byte) ? byte - '0' : letter >= 'a' && letter <= 'f' ? letter - 'a' + 10 : -1;
-}
-
 static int url_unescape(lua_State *lua)
 {
 	struct library_text out;
@@ -459,8 +453,8 @@ static int url_unescape(lua_State *lua)
 	for (size_t i = 0; i < text.bytes; i++) {
 		uint8_t byte = text.base[i];
 		if (byte == '%') {
-			int high = i + 2 < text.bytes ? hex_value(text.base[i + 1]) : -1;
-			int low = i + 2 < text.bytes ? hex_value(text.base[i + 2]) : -1;
+			int high = i + 2 < text.bytes ? library_hex_value(text.base[i + 1]) : -1;
+			int low = i + 2 < text.bytes ? library_hex_value(text.base[i + 2]) : -1;
 			if (high < 0 || low < 0)
 				return luaL_argerror(
 					lua, 1,
