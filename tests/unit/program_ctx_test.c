@@ -411,8 +411,8 @@ static void a_state_that_cannot_be_kept_is_an_error(void)
 		const char *body, *error;
 	} cases[] = {
 		{ "ctx.state = 7", "ctx.state must be a table, not number" },
-		{ "ctx.state.f = print", "" },
-		{ "ctx.state.me = ctx.state", "" },
+		{ "ctx.state.f = print", "value.f is a function, which JSON cannot say" },
+		{ "ctx.state.me = ctx.state", "more than 64 levels of tables (does one contain itself?)" },
 		{ "ctx.state.long = ('x'):rep(70000)",
 		  "ctx.state has 70011 bytes as JSON; at most 65536 are kept" },
 		{ "ctx.state = { 1, 2 }", "ctx.state must be a table with names, not an array" },
