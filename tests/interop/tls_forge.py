@@ -8,7 +8,6 @@ A library, not a test.
 """
 import ctypes
 import ctypes.util
-import hashlib
 import hmac
 import os
 import socket
