@@ -30,6 +30,11 @@ MESSAGES = {
 }
 
 
+# What profile.proto declares as uint64 is read so; all other numbers are int64.
+UNSIGNED = {"MAPPING": {"id", "start", "limit", "offset"}, "LOCATION": {"id", "mapping_id", "address"},
+            "FUNCTION": {"id"}, "LINE": {"function_id"}, "SAMPLE": {"location_ids"}}
+
+
 def varint(data, at):
     value = shift = 0
     while True:
@@ -43,8 +48,11 @@ def varint(data, at):
             return value, at
 
 
-def signed(value):
-    return value - (1 << 64) if value >> 63 else value
+def number_of(value, kind, name):
+    """What the 64 bits of a field mean."""
+    if value >> 63 and name not in UNSIGNED.get(kind, ()):
+        return value - (1 << 64)
+    return value
 
 
 def parse(data, kind):
@@ -62,7 +70,7 @@ def parse(data, kind):
         name, _, inner = names[key >> 3].partition(" ")
         if key & 7 == 0 and not inner:
             number, at = varint(data, at)
-            found = [signed(number)]
+            found = [number_of(number, kind, name)]
         elif key & 7 == 2:
             length, at = varint(data, at)
             if at + length > len(data):
@@ -76,7 +84,7 @@ def parse(data, kind):
                 found, inside = [], 0
                 while inside < len(part):
                     number, inside = varint(part, inside)
-                    found.append(signed(number))
+                    found.append(number_of(number, kind, name.rstrip("*")))
             else:
                 raise ValueError(f"{kind}.{name} is no number")
         else:
