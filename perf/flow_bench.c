@@ -67,7 +67,7 @@ static uint64_t rig_page(struct rig *rig, const uint8_t *body, size_t bytes)
 		do {
 			struct cursor_out room = page_room(rig->page);
 			const uint8_t *base = room.next;
-			step = inflate_push(rig->inflate, &in, &room);
+			step = inflate_push(rig->inflate, &in, page_history(rig->page), &room);
 			if (step == STEP_BROKEN ||
 			    page_filled(rig->page, (size_t)(room.next - base)) != STEP_HUNGRY) {
 				fprintf(stderr, "flow_bench: the page is damaged\n");

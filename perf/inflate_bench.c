@@ -191,17 +191,20 @@ static size_t run_room(const struct bench *bench, size_t in_bytes, size_t out_by
 {
 	struct cursor_in in = { .next = bench->stream.gzip, .end = bench->stream.gzip };
 	const uint8_t *gzip_end = bench->stream.gzip + bench->stream.gzip_bytes;
-	struct cursor_out out = { .next = bench->out, .end = bench->out + out_bytes };
+	uint8_t *room = bench->out + INFLATE_HISTORY_BYTES;
+	struct cursor_out out = { .next = room, .end = room + out_bytes };
 	size_t newlines = 0;
 	enum step step = STEP_HUNGRY;
 	inflate_begin(bench->inflate);
 	while (step == STEP_FULL || in.next < gzip_end) {
 		if (step != STEP_FULL)
 			in.end = (size_t)(gzip_end - in.next) < in_bytes ? gzip_end : in.next + in_bytes;
-		if (!fill || out.next == out.end)
-			out.next = bench->out;
+		if ((!fill || (size_t)(out.end - out.next) < INFLATE_ROOM_BYTES) && out.next > room) {
+			memmove(bench->out, out.next - INFLATE_HISTORY_BYTES, INFLATE_HISTORY_BYTES);
+			out.next = room;
+		}
 		const uint8_t *fresh = out.next;
-		step = inflate_push(bench->inflate, &in, &out);
+		step = inflate_push(bench->inflate, &in, bench->out, &out);
 		newlines += count_newlines(fresh, out.next);
 		if (step == STEP_BROKEN)
 			return 0;
@@ -382,7 +385,7 @@ int main(int argc, char **argv)
 	bench.inflate = inflate_create(INFLATE_ENGINE_AUTO, &arena);
 	bench.isal = malloc(sizeof *bench.isal);
 	bench.libdeflate = libdeflate_alloc_decompressor();
-	bench.out = malloc(OUT_BYTES_MAX);
+	bench.out = malloc(INFLATE_HISTORY_BYTES + OUT_BYTES_MAX);
 	bench.whole_out = malloc(bench.stream.plain_bytes);
 	measure(&bench, contenders, count, rounds);
 	report(&bench, contenders, count, rounds, level);

@@ -70,6 +70,11 @@ static struct cursor_out answer_room(struct stream *stream)
 				    stream->body + answer_body_bytes_max(stream) };
 }
 
+static const uint8_t *answer_history(const struct stream *stream)
+{
+	return answer_is_page(stream) ? page_history(stream->page) : stream->body;
+}
+
 /* BROKEN ends a body that is longer than anybody reads: it may have no end. */
 static enum step answer_filled(struct stream *stream, size_t bytes)
 {
@@ -88,7 +93,7 @@ static enum step answer_decode(struct stream *stream, struct cursor_out *room)
 {
 	if (stream->response.encoding == HTTP_ENCODING_GZIP) {
 		stage_enter(stream->flow->stage, STAGE_INFLATE);
-		return inflate_push(stream->inflate, &stream->body_in, room);
+		return inflate_push(stream->inflate, &stream->body_in, answer_history(stream), room);
 	}
 	size_t bytes = cursor_in_bytes(&stream->body_in);
 	size_t room_bytes = cursor_out_bytes(room);

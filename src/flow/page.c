@@ -437,6 +437,11 @@ struct cursor_out page_room(struct page *page)
 	return (struct cursor_out){ page->window + page->filled, page->window + limit };
 }
 
+const uint8_t *page_history(const struct page *page)
+{
+	return page->window;
+}
+
 /* Whatever the last line is. */
 static enum step page_tail(struct page *page)
 {

@@ -94,6 +94,8 @@ void page_begin(struct page *page, enum page_skip skip, unsigned flags);
 
 /* Where the next plain bytes go. Empty only while the sink is behind (call page_drain()). */
 struct cursor_out page_room(struct page *page);
+/* How far back, in front of page_room(), the page's bytes still lie: inflate_push() copies from them. */
+const uint8_t *page_history(const struct page *page);
 /* `bytes` were written at the front of page_room(): scans them and hands on what is proven to be events.
  * HUNGRY: go on. FULL: the sink is behind; call page_drain() after one of its writes completed. BROKEN. */
 enum step page_filled(struct page *page, size_t bytes);

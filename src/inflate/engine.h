@@ -15,6 +15,13 @@
  * has read ahead always belongs to the trailer. */
 #define ENGINE_AHEAD_BYTES_MAX 8
 
+struct engine_job {
+	void *state;
+	struct cursor_in *in;
+	const uint8_t *history;
+	struct cursor_out *out;
+};
+
 struct engine {
 	const char *name;
 	size_t state_bytes;
@@ -23,21 +30,31 @@ struct engine {
 	/* Makes ready for the first bit of a stream. Cheap: touches no table. */
 	void (*begin)(void *state);
 
-	/* HUNGRY: all input is consumed and no output is pending. FULL: the output is full. DONE: the stream
-	 * has ended and every plain byte has been handed out. BROKEN: it is not deflate, and this
-	 * call has handed out nothing. Input and output
-	 * must each be at most ENGINE_PIECE_BYTES_MAX. */
-	enum step (*push)(void *state, struct cursor_in *in, struct cursor_out *out);
+	/* As inflate_push(), with the same promise about `history`. HUNGRY: all input is consumed and no
+	 * output is pending. FULL: the output is full, or has less than INFLATE_ROOM_BYTES left and had more.
+	 * DONE: the stream has ended and every plain byte has been handed out. BROKEN: it is not deflate;
+	 * what was handed out is a beginning of what came before the damage. Input and output must each be at
+	 * most ENGINE_PIECE_BYTES_MAX. */
+	enum step (*push)(void *state, struct cursor_in *in, const uint8_t *history, struct cursor_out *out);
+
+	/* Works on two streams until one of them can not go on by itself: then push() is called for both.
+	 * NULL: the engine has no such thing. */
+	void (*push_two)(struct engine_job *first, struct engine_job *second);
 
 	/* After DONE: copies the bytes that were consumed but lie behind the stream. Returns how many. */
 	size_t (*ahead)(const void *state, uint8_t bytes[ENGINE_AHEAD_BYTES_MAX]);
 
+	/* How many plain bytes at most are checked and handed on at a time: they are to be still in a cache
+	 * then. */
+	size_t fresh_bytes_max;
 	/* gzip's CRC-32 of `bytes` appended to what `checksum` covers; of nothing it is 0. */
 	uint32_t (*checksum)(uint32_t checksum, struct span bytes);
 };
 
 /* ISA-L counts in 32 bits; and limits are checked between pieces, so a piece bounds how late. */
 #define ENGINE_PIECE_BYTES_MAX ((size_t)1 << 20)
+/* Less input than this is not worth working on two streams at once. */
+#define ENGINE_TWO_BYTES_MIN ((size_t)64)
 
 extern const struct engine engine_isal;
 

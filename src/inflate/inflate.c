@@ -21,11 +21,6 @@
 #include "inflate/engine.h"
 #include "inflate/gzip_header.h"
 
-/* The checksum is taken of a piece just written: small enough to be still in the second-level cache, large
- * enough that ISA-L's cost per call (it decodes 32 KB into a buffer of its own and copies as much back) is
- * small. */
-#define PIECE_OUT_BYTES_MAX ((size_t)256 * 1024)
-
 enum state {
 	STATE_HEADER,
 	STATE_BODY,
@@ -115,35 +110,54 @@ static void body_done(struct inflate *inflate)
 	inflate->state = STATE_TRAILER;
 }
 
-/* One piece through the engine. */
-static enum step body_step(struct inflate *inflate, struct cursor_in *in, struct cursor_out *out)
+static struct cursor_in piece_of_input(const struct cursor_in *in)
 {
-	size_t in_bytes = cursor_in_bytes(in);
-	size_t out_bytes = cursor_out_bytes(out);
-	if (in_bytes > ENGINE_PIECE_BYTES_MAX)
-		in_bytes = ENGINE_PIECE_BYTES_MAX;
-	if (out_bytes > PIECE_OUT_BYTES_MAX)
-		out_bytes = PIECE_OUT_BYTES_MAX;
-	struct cursor_in piece_in = { .next = in->next, .end = in->next + in_bytes };
-	struct cursor_out piece_out = { .next = out->next, .end = out->next + out_bytes };
-	enum step step = inflate->engine->push(inflate->engine_state, &piece_in, &piece_out);
+	size_t bytes = cursor_in_bytes(in);
+	return (struct cursor_in){
+		in->next, in->next + (bytes < ENGINE_PIECE_BYTES_MAX ? bytes : ENGINE_PIECE_BYTES_MAX)
+	};
+}
 
-	size_t consumed_bytes = (size_t)(piece_in.next - in->next);
-	size_t produced_bytes = (size_t)(piece_out.next - out->next);
+static struct cursor_out piece_of_room(const struct inflate *inflate, const struct cursor_out *out)
+{
+	size_t bytes = cursor_out_bytes(out), bytes_max = inflate->engine->fresh_bytes_max;
+	return (struct cursor_out){ out->next, out->next + (bytes < bytes_max ? bytes : bytes_max) };
+}
+
+/* An engine has worked on a piece: checks what came out, while it is in the cache. Returns how many bytes
+ * went in or came out. */
+static size_t body_count(struct inflate *inflate, struct cursor_in *in, const struct cursor_in *piece_in,
+			 struct cursor_out *out, const struct cursor_out *piece_out)
+{
+	size_t consumed_bytes = (size_t)(piece_in->next - in->next);
+	size_t produced_bytes = (size_t)(piece_out->next - out->next);
 	inflate->checksum = inflate->engine->checksum(inflate->checksum, span_of(out->next, produced_bytes));
 	inflate->size_modulo += (uint32_t)produced_bytes;
 	inflate->plain_bytes += produced_bytes;
-	in->next = piece_in.next;
-	out->next = piece_out.next;
+	in->next = piece_in->next;
+	out->next = piece_out->next;
+	if (inflate->plain_bytes > INFLATE_PLAIN_BYTES_MAX)
+		inflate_break(inflate, FAULT_INFLATE_LIMIT);
+	return consumed_bytes + produced_bytes;
+}
+
+/* One piece through the engine. */
+static enum step body_step(struct inflate *inflate, struct cursor_in *in, const uint8_t *history,
+			   struct cursor_out *out)
+{
+	int has_input = in->next < in->end;
+	struct cursor_in piece_in = piece_of_input(in);
+	struct cursor_out piece_out = piece_of_room(inflate, out);
+	enum step step = inflate->engine->push(inflate->engine_state, &piece_in, history, &piece_out);
+	size_t moved_bytes = body_count(inflate, in, &piece_in, out, &piece_out);
 	if (step == STEP_BROKEN)
 		inflate_break(inflate, FAULT_INFLATE_DATA);
-	else if (inflate->plain_bytes > INFLATE_PLAIN_BYTES_MAX)
-		inflate_break(inflate, FAULT_INFLATE_LIMIT);
+	else if (inflate->state == STATE_BROKEN)
+		return STEP_BROKEN;
 	else if (step == STEP_DONE)
 		body_done(inflate);
-	else if (consumed_bytes + produced_bytes == 0 && in_bytes)
-		inflate_break(inflate,
-			      FAULT_INFLATE_DATA); /* there was room: a stuck engine must not hang us */
+	else if (moved_bytes == 0 && has_input) /* there was room: a stuck engine must not hang us */
+		inflate_break(inflate, FAULT_INFLATE_DATA);
 	return step;
 }
 
@@ -212,8 +226,10 @@ static void count_input(struct inflate *inflate, size_t consumed_bytes)
 		inflate_break(inflate, FAULT_INFLATE_LIMIT);
 }
 
-enum step inflate_push(struct inflate *inflate, struct cursor_in *in, struct cursor_out *out)
+enum step inflate_push(struct inflate *inflate, struct cursor_in *in, const uint8_t *history,
+		       struct cursor_out *out)
 {
+	int had_room = cursor_out_bytes(out) >= INFLATE_ROOM_BYTES;
 	for (;;) {
 		const uint8_t *before = in->next;
 		enum step step = STEP_HUNGRY;
@@ -221,9 +237,9 @@ enum step inflate_push(struct inflate *inflate, struct cursor_in *in, struct cur
 			return STEP_BROKEN;
 		if (inflate->state == STATE_BODY) {
 			/* Without input too: the engine may hold plain bytes for which there was no room. */
-			if (cursor_out_bytes(out) == 0)
+			if (cursor_out_bytes(out) < (had_room ? INFLATE_ROOM_BYTES : 1))
 				return STEP_FULL;
-			step = body_step(inflate, in, out);
+			step = body_step(inflate, in, history, out);
 		} else {
 			if (cursor_in_bytes(in) == 0)
 				break;
@@ -234,6 +250,45 @@ enum step inflate_push(struct inflate *inflate, struct cursor_in *in, struct cur
 			return STEP_HUNGRY;
 	}
 	return inflate->state == STATE_BETWEEN || inflate->state == STATE_PADDING ? STEP_DONE : STEP_HUNGRY;
+}
+
+/* Both have enough of everything that working on both at once is worth it. */
+static int two_can_go_on(const struct inflate_job *job)
+{
+	return job->inflate->state == STATE_BODY && cursor_in_bytes(job->in) >= ENGINE_TWO_BYTES_MIN &&
+	       cursor_out_bytes(job->out) >= INFLATE_ROOM_BYTES;
+}
+
+static size_t two_step(struct inflate_job *jobs[2])
+{
+	struct cursor_in in[2];
+	struct cursor_out out[2];
+	struct engine_job pieces[2];
+	for (int i = 0; i < 2; i++) {
+		in[i] = piece_of_input(jobs[i]->in);
+		out[i] = piece_of_room(jobs[i]->inflate, jobs[i]->out);
+		pieces[i] = (struct engine_job){ jobs[i]->inflate->engine_state, &in[i], jobs[i]->history,
+						 &out[i] };
+	}
+	jobs[0]->inflate->engine->push_two(&pieces[0], &pieces[1]);
+	size_t moved_bytes = 0;
+	for (int i = 0; i < 2; i++) {
+		const uint8_t *before = jobs[i]->in->next;
+		moved_bytes += body_count(jobs[i]->inflate, jobs[i]->in, &in[i], jobs[i]->out, &out[i]);
+		count_input(jobs[i]->inflate, (size_t)(jobs[i]->in->next - before));
+	}
+	return moved_bytes;
+}
+
+void inflate_push_two(struct inflate_job *first, struct inflate_job *second)
+{
+	struct inflate_job *jobs[2] = { first, second };
+	const struct engine *engine = first->inflate->engine;
+	if (engine->push_two && engine == second->inflate->engine)
+		while (two_can_go_on(first) && two_can_go_on(second) && two_step(jobs))
+			;
+	for (int i = 0; i < 2; i++)
+		jobs[i]->step = inflate_push(jobs[i]->inflate, jobs[i]->in, jobs[i]->history, jobs[i]->out);
 }
 
 enum fault inflate_end(struct inflate *inflate)

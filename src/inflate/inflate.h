@@ -25,6 +25,13 @@
 #define INFLATE_INPUT_PER_PLAIN_MAX 16
 #define INFLATE_INPUT_FREE_BYTES 1048576
 
+/* Deflate copies from the last 32 KB that it wrote (RFC 1951, section 2). */
+#define INFLATE_HISTORY_BYTES ((size_t)32768)
+/* A push may find that there is no room when less than this is left; with more it goes on. Callers with a
+ * window that is used again count less than this as none, so that nobody works on the last bytes one by one.
+ */
+#define INFLATE_ROOM_BYTES ((size_t)1024)
+
 enum inflate_engine {
 	INFLATE_ENGINE_AUTO,
 	INFLATE_ENGINE_ISAL,
@@ -38,12 +45,32 @@ const char *inflate_engine_name(const struct inflate *inflate); /* "isal" */
 /* Begins a new stream (page). Cheap. */
 void inflate_begin(struct inflate *inflate);
 
-/* Consumes compressed bytes, appends plain bytes. HUNGRY: all input is consumed. FULL: `out` is full (there
- * may be more to come from input already consumed: call again with room before giving more input).
+/* Consumes compressed bytes, appends plain bytes at out->next. What was appended before in this stream must
+ * still lie in front of it, unchanged, back to `history`: all of it, or at least INFLATE_HISTORY_BYTES.
+ * Between calls it may be moved, as long as that moves with it. Bytes between the new out->next and out->end
+ * are scratch.
+ *
+ * HUNGRY: all input is consumed. FULL: `out` is full, or has less than INFLATE_ROOM_BYTES left and had more
+ * (there may be more to come from input already consumed: call again with room before giving more input).
  * DONE is returned when a member ended exactly at the end of the input: more members may follow, so it is
  * HUNGRY in all but name. BROKEN: inflate_fault(). What was handed out before is then a beginning of the true
  * stream, unless the fault is about checksum or size; bytes from shortly before the damage may be missing. */
-enum step inflate_push(struct inflate *inflate, struct cursor_in *in, struct cursor_out *out);
+enum step inflate_push(struct inflate *inflate, struct cursor_in *in, const uint8_t *history,
+		       struct cursor_out *out);
+
+/* One stream's part of inflate_push_two(): the arguments of inflate_push(), and its answer. */
+struct inflate_job {
+	struct inflate *inflate;
+	struct cursor_in *in;
+	const uint8_t *history;
+	struct cursor_out *out;
+	enum step step;
+};
+
+/* inflate_push() for two streams, in one loop as long as both have input and room, if the engine can
+ * do that: faster than one after the other, because neither waits for the other's table lookups. The jobs
+ * share nothing, and each ends as it would alone. */
+void inflate_push_two(struct inflate_job *first, struct inflate_job *second);
 
 /* The input is over. FAULT_NONE only if at least one member was complete and proven and nothing is open. Zero
  * bytes behind the last member are accepted, as gzip(1) does; all else there is FAULT_INFLATE_TRAILING. */

@@ -61,8 +61,9 @@ static void isal_keep_ahead(struct isal *isal, const uint8_t *buffered, size_t b
 	state->next_in += put_back_bytes;
 }
 
-static enum step isal_push(void *opaque, struct cursor_in *in, struct cursor_out *out)
+static enum step isal_push(void *opaque, struct cursor_in *in, const uint8_t *history, struct cursor_out *out)
 {
+	(void)history; /* it has its own */
 	struct isal *isal = opaque;
 	struct inflate_state *state = &isal->state;
 	uint8_t buffered[ENGINE_AHEAD_BYTES_MAX];
@@ -108,5 +109,7 @@ const struct engine engine_isal = {
 	.begin = isal_begin,
 	.push = isal_push,
 	.ahead = isal_ahead,
+	/* Its cost per call is that it decodes 32 KB into a buffer of its own and copies as much back. */
+	.fresh_bytes_max = (size_t)256 * 1024,
 	.checksum = isal_checksum,
 };

@@ -59,16 +59,18 @@ static void run_inflate(const uint8_t *data, size_t bytes, uint64_t *seed, struc
 		in.end = in.next + (in_size < in_left ? in_size : in_left);
 		out.end = out.next + (out_size < out_left ? out_size : out_left);
 		const uint8_t *in_before = in.next, *out_before = out.next;
-		step = inflate_push(inflater, &in, &out);
+		step = inflate_push(inflater, &in, decoded->plain, &out);
 		MUST(in.next >= in_before && in.next <= in.end && out.next >= out_before &&
 		     out.next <= out.end);
-		MUST(step != STEP_FULL || out.next == out.end);
+		MUST(step != STEP_FULL || out.next == out.end ||
+		     ((size_t)(out.end - out.next) < INFLATE_ROOM_BYTES &&
+		      (size_t)(out.end - out_before) >= INFLATE_ROOM_BYTES));
 		MUST((step != STEP_HUNGRY && step != STEP_DONE) || in.next == in.end);
 		MUST(step == STEP_BROKEN || in.next > in_before || out.next > out_before ||
 		     in_before == in.end || out_before == out.end);
 		if (step != STEP_FULL && in.next == data + bytes)
 			break;
-		decoded->too_long = out.next == decoded->plain + PLAIN_BYTES_MAX;
+		decoded->too_long = out.next + INFLATE_ROOM_BYTES > decoded->plain + PLAIN_BYTES_MAX;
 	}
 	decoded->count = (size_t)(out.next - decoded->plain);
 	MUST(inflate_plain_bytes(inflater) == decoded->count);

@@ -61,7 +61,7 @@ static void plain_bytes_are_limited(void)
 		uint8_t out_bytes[1200];
 		struct cursor_in in = { .next = gzip.base, .end = gzip.base + gzip.count };
 		struct cursor_out out = { .next = out_bytes, .end = out_bytes + sizeof out_bytes };
-		EQ(inflate_push(peer.inflate, &in, &out), past ? STEP_BROKEN : STEP_DONE);
+		EQ(inflate_push(peer.inflate, &in, out_bytes, &out), past ? STEP_BROKEN : STEP_DONE);
 		EQ(inflate_end(peer.inflate), past ? FAULT_INFLATE_LIMIT : FAULT_NONE);
 		EQ(inflate_plain_bytes(peer.inflate), before + 1000);
 	}
@@ -144,7 +144,7 @@ static void honest_streams_stay_below_the_limit(void)
 static void size_wraps_at_four_gigabytes(void)
 {
 	enum { MEGABYTE = 1 << 20, MEGABYTES = 4100 };
-	uint8_t *room = calloc(1, MEGABYTE);
+	uint8_t *room = calloc(1, INFLATE_HISTORY_BYTES + MEGABYTE);
 	struct bytes piece = { 0 };
 	peer_append_deflate(&piece, room, MEGABYTE, 9, 0, MEGABYTE / 2);
 	/* Up to and with the flush marker behind the first half: no final block, no reference before it. */
@@ -167,8 +167,10 @@ static void size_wraps_at_four_gigabytes(void)
 	struct cursor_in in = { .next = gzip.base, .end = gzip.base + gzip.count };
 	enum step step;
 	do {
-		struct cursor_out out = { .next = room, .end = room + MEGABYTE };
-		step = inflate_push(peer.inflate, &in, &out);
+		struct cursor_out out = { .next = room + INFLATE_HISTORY_BYTES,
+					  .end = room + INFLATE_HISTORY_BYTES + MEGABYTE };
+		step = inflate_push(peer.inflate, &in, room, &out);
+		memmove(room, out.next - INFLATE_HISTORY_BYTES, INFLATE_HISTORY_BYTES);
 	} while (step == STEP_FULL);
 	EQ(step, STEP_DONE);
 	EQ(inflate_end(peer.inflate), FAULT_NONE);
@@ -178,7 +180,7 @@ static void size_wraps_at_four_gigabytes(void)
 }
 
 /* An engine that neither takes nor gives. */
-static enum step stuck_push(void *state, struct cursor_in *in, struct cursor_out *out)
+static enum step stuck_push(void *state, struct cursor_in *in, const uint8_t *history, struct cursor_out *out)
 {
 	(void)state, (void)in, (void)out;
 	return STEP_HUNGRY;

@@ -287,7 +287,7 @@ PEER void peer_open(struct peer *peer)
 	peer->inflate = inflate_create(INFLATE_ENGINE_AUTO, &peer->arena);
 	arena_close(&peer->arena);
 	peer->in = guarded_map(PEER_PIECE_BYTES_MAX);
-	peer->out = guarded_map(PEER_PIECE_BYTES_MAX);
+	peer->out = guarded_map(INFLATE_HISTORY_BYTES + PEER_PIECE_BYTES_MAX);
 }
 
 PEER void peer_close(struct peer *peer)
@@ -309,18 +309,24 @@ PEER void peer_begin(struct peer *peer)
 }
 
 /* One call. `in_bytes` are at the end of the input buffer, or at its start when `at_start`; likewise the
- * room. Appends what came out. */
+ * room with as much history as it must have in front. Appends what came out. */
 PEER enum step peer_push(struct peer *peer, const uint8_t *gzip, size_t in_bytes, size_t out_bytes,
 			 int at_start, size_t *ret_consumed)
 {
 	uint8_t *in_base = at_start ? peer->in.base : peer->in.base + peer->in.count - in_bytes;
-	uint8_t *out_base = at_start ? peer->out.base : peer->out.base + peer->out.count - out_bytes;
+	size_t history_bytes =
+		peer->plain.count < INFLATE_HISTORY_BYTES ? peer->plain.count : INFLATE_HISTORY_BYTES;
+	uint8_t *out_base =
+		at_start ? peer->out.base + history_bytes : peer->out.base + peer->out.count - out_bytes;
+	if (history_bytes)
+		memcpy(out_base - history_bytes, peer->plain.base + peer->plain.count - history_bytes,
+		       history_bytes);
 	if (in_bytes)
 		memcpy(in_base, gzip, in_bytes);
 	struct cursor_in in = { .next = in_base, .end = in_base + in_bytes };
 	struct cursor_out out = { .next = out_base, .end = out_base + out_bytes };
 	uint64_t offset_before = inflate_offset(peer->inflate);
-	enum step step = inflate_push(peer->inflate, &in, &out);
+	enum step step = inflate_push(peer->inflate, &in, out_base - history_bytes, &out);
 	size_t consumed = (size_t)(in.next - in_base), produced = (size_t)(out.next - out_base);
 
 	LE(consumed, in_bytes);
@@ -335,7 +341,10 @@ PEER enum step peer_push(struct peer *peer, const uint8_t *gzip, size_t in_bytes
 		EQ(inflate_fault(peer->inflate), FAULT_NONE);
 		break;
 	case STEP_FULL:
-		EQ(produced, out_bytes);
+		if (out_bytes >= INFLATE_ROOM_BYTES)
+			LT(out_bytes - produced, INFLATE_ROOM_BYTES);
+		else
+			EQ(produced, out_bytes);
 		EQ(inflate_fault(peer->inflate), FAULT_NONE);
 		break;
 	case STEP_BROKEN:
