@@ -182,7 +182,7 @@ static void size_wraps_at_four_gigabytes(void)
 /* An engine that neither takes nor gives. */
 static enum step stuck_push(void *state, struct cursor_in *in, const uint8_t *history, struct cursor_out *out)
 {
-	(void)state, (void)in, (void)out;
+	(void)state, (void)in, (void)history, (void)out;
 	return STEP_HUNGRY;
 }
 
