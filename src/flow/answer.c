@@ -61,7 +61,9 @@ static size_t answer_body_bytes_max(const struct stream *stream)
 	return stream->wish.lines ? FLOW_PROBLEM_BYTES : stream->wish.body_bytes_max + 1;
 }
 
-/* Where decoded body bytes go: the page, or the buffer for other bodies. */
+/* Where decoded body bytes go: the page, or the buffer for other bodies. That is used once, so its bytes are
+ * the history; when a decoder leaves the last INFLATE_ROOM_BYTES of it, it is asked again with what is left.
+ */
 static struct cursor_out answer_room(struct stream *stream)
 {
 	if (answer_is_page(stream))

@@ -8,10 +8,12 @@
 
 #include "base/check.h"
 #include "control/control.h"
+#include "inflate/inflate.h"
 #include "scan/scan.h"
 #include "sink/sink.h"
 
-/* The last line handed on, the one held back and the one still open may all be of the longest kind. */
+/* The last line handed on, the one held back and the one still open may all be of the longest kind; the last
+ * bytes and the room behind them come on top. */
 #define PAGE_CAPACITY_NEEDED (3 * (PAGE_LINE_BYTES_MAX + 2) + 2 * PAGE_WINDOW_BYTES)
 /* Whole memory pages of every size that Linux has (64 KB on some arm64): part of the window is given back to
  * the kernel, which rounds up, and what follows in the arena is not ours. */
@@ -20,7 +22,11 @@
 	((PAGE_CAPACITY_NEEDED + PAGE_MEMORY_BYTES - 1) / PAGE_MEMORY_BYTES * PAGE_MEMORY_BYTES)
 /* So much of what the observer has made may wait for a larger piece. */
 #define PAGE_MADE_BYTES ((size_t)65536)
+/* Less room than this is not worth a decoder's call: the window is used again instead. */
+#define PAGE_ROOM_BYTES_MIN (PAGE_WINDOW_BYTES / 4)
 static_assert(PAGE_WINDOW_BYTES % PAGE_MEMORY_BYTES == 0, "what is given back begins at a memory page");
+static_assert(PAGE_ROOM_BYTES_MIN > INFLATE_ROOM_BYTES, "a decoder may leave so much of its room");
+static_assert(INFLATE_HISTORY_BYTES <= PAGE_WINDOW_BYTES / 4, "most of the window is for new bytes");
 
 /* Half-open range of window indexes, line end included; empty when at == end. */
 struct range {
@@ -38,15 +44,18 @@ struct anchor {
 struct page {
 	struct page_tools tools;
 	uint8_t *window;
-	size_t filled;	/* end of valid bytes */
-	size_t scanned; /* bytes looked at for line ends */
-	size_t open_at; /* start of the line without an end yet */
+	size_t filled;	   /* end of valid bytes */
+	size_t scanned;	   /* bytes looked at for line ends */
+	size_t open_at;	   /* start of the line without an end yet */
+	size_t limit;	   /* end of the room behind `filled` */
+	size_t history_at; /* from here to `filled` the page's bytes are as they came */
 	size_t high_water;
-	struct range held;  /* complete line that may be the context */
-	struct range last;  /* last line handed on or skipped in this page */
-	struct range ready; /* lines to hand on, contiguous */
+	struct range held;    /* complete line that may be the context */
+	uint64_t held_offset; /* its plain-byte offset */
+	struct range last;    /* last line handed on or skipped in this page */
+	struct range ready;   /* lines to hand on, contiguous */
 	uint64_t ready_events, ready_bytes;
-	uint64_t window_offset; /* plain-byte offset of window[0] */
+	uint64_t window_offset; /* plain-byte offset of what lies from history_at on, less its index */
 
 	uint64_t event_lines;
 	uint64_t event_bytes; /* content of those lines, without line ends */
@@ -92,7 +101,8 @@ void page_begin(struct page *page, enum page_skip skip, unsigned flags)
 {
 	page->flags = flags;
 	page->line_end_due = 0;
-	page->filled = page->scanned = page->open_at = 0;
+	page->filled = page->scanned = page->open_at = page->history_at = 0;
+	page->limit = PAGE_WINDOW_BYTES;
 	page->held = page->last = page->ready = (struct range){ 0, 0 };
 	page->window_offset = 0;
 	page->event_lines = page->event_bytes = 0;
@@ -187,13 +197,13 @@ static enum step page_break(struct page *page, enum fault fault)
 }
 
 /* The observer sees the line, once. FULL: what it has made must be on its way before it makes more. */
-static enum step page_show(struct page *page, struct range line, struct span content)
+static enum step page_show(struct page *page, struct span content, uint64_t offset)
 {
 	const struct page_observer *observer = &page->tools.observer;
 	uint64_t made_lines;
 	if (observer->made && observer->made(observer->owner, &made_lines).bytes >= PAGE_MADE_BYTES)
 		return STEP_FULL;
-	enum fault fault = observer->event(observer->owner, content, page->window_offset + line.at);
+	enum fault fault = observer->event(observer->owner, content, offset);
 	stage_enter(page->tools.stage, STAGE_SCAN);
 	return fault == FAULT_NONE ? STEP_HUNGRY : page_break(page, fault);
 }
@@ -209,7 +219,7 @@ static enum step page_confirm_held(struct page *page)
 		return STEP_FULL;
 	struct span content = page_content(page, line);
 	if (!open && (page->flags & PAGE_SHOW)) {
-		enum step step = page_show(page, line, content);
+		enum step step = page_show(page, content, page->held_offset);
 		if (step != STEP_HUNGRY)
 			return step;
 	}
@@ -335,6 +345,7 @@ static enum step page_line(struct page *page, size_t end)
 			return step;
 	}
 	page->held = line;
+	page->held_offset = page->window_offset + line.at;
 	page->open_at = end;
 	return STEP_HUNGRY;
 }
@@ -397,25 +408,58 @@ static struct range page_move(struct page *page, struct range range, size_t to)
 	return (struct range){ to, to + bytes };
 }
 
-/* Moves what must stay (the last line handed on, the line held back, the open line) to the front, one behind
- * the other: any number of blank lines may lie between. */
+/* Where the bytes begin that stay together: the open line, and INFLATE_HISTORY_BYTES at least. A line that
+ * lies across the beginning is not torn. */
+static size_t page_tail_at(const struct page *page)
+{
+	size_t at = page->filled > INFLATE_HISTORY_BYTES ? page->filled - INFLATE_HISTORY_BYTES : 0;
+	if (at > page->open_at)
+		at = page->open_at;
+	if (page->held.at < at && page->held.end > at)
+		at = page->held.at;
+	if (page->last.at < at && page->last.end > at)
+		at = page->last.at;
+	return at;
+}
+
+/* Moves what must stay to the front: the last line handed on and the line held back, where they lie further
+ * back (any number of blank lines may lie between), and behind them the tail. */
 static void page_wrap(struct page *page)
 {
-	size_t open_at = page->open_at;
-	page->last = page_move(page, page->last, 0);
-	page->held = page_move(page, page->held, page->last.end);
-	struct range open = page_move(page, (struct range){ open_at, page->filled }, page->held.end);
-	size_t gone = open_at - open.at;
-	page->open_at = open.at;
+	struct range *lines[] = { &page->last, &page->held };
+	size_t tail_at = page_tail_at(page), to = 0;
+	for (size_t i = 0; i < 2 && lines[i]->end <= tail_at; i++) {
+		*lines[i] = page_move(page, *lines[i], to);
+		to = lines[i]->end;
+	}
+	page_move(page, (struct range){ tail_at, page->filled }, to);
+	size_t gone = tail_at - to;
+	for (size_t i = 0; i < 2; i++)
+		if (lines[i]->at >= tail_at && !range_is_empty(*lines[i]))
+			*lines[i] = (struct range){ lines[i]->at - gone, lines[i]->end - gone };
+	page->history_at = to;
+	page->open_at -= gone;
 	page->filled -= gone;
 	page->scanned -= gone;
 	page->window_offset += gone;
+}
+
+/* Makes room behind what stays; a window's worth when that is long. */
+static void page_make_room(struct page *page)
+{
+	page_wrap(page);
 	if (page->high_water > 2 * PAGE_WINDOW_BYTES && page->filled < PAGE_WINDOW_BYTES) {
 		/* A very long line has passed: give its memory back. */
 		madvise(page->window + PAGE_WINDOW_BYTES, PAGE_CAPACITY_BYTES - PAGE_WINDOW_BYTES,
 			MADV_DONTNEED);
 		page->high_water = PAGE_WINDOW_BYTES;
 	}
+	page->limit = PAGE_WINDOW_BYTES;
+	if (page->filled > PAGE_WINDOW_BYTES / 2)
+		page->limit += page->filled;
+	CHECK_LE(page->limit, PAGE_CAPACITY_BYTES);
+	if (page->limit > page->high_water)
+		page->high_water = page->limit;
 }
 
 struct cursor_out page_room(struct page *page)
@@ -423,23 +467,14 @@ struct cursor_out page_room(struct page *page)
 	uint8_t *next = page->window + page->filled;
 	if (page->fault != FAULT_NONE || !range_is_empty(page->ready) || page->scanned < page->filled)
 		return (struct cursor_out){ next, next };
-	size_t limit = PAGE_WINDOW_BYTES;
-	/* A quarter of a window of room is too little to be worth an inflate call. */
-	if (page->filled + PAGE_WINDOW_BYTES / 4 > limit) {
-		page_wrap(page);
-		if (page->filled > PAGE_WINDOW_BYTES / 2)
-			limit = page->filled + PAGE_WINDOW_BYTES;
-	}
-	if (limit > PAGE_CAPACITY_BYTES)
-		limit = PAGE_CAPACITY_BYTES;
-	if (limit > page->high_water)
-		page->high_water = limit;
-	return (struct cursor_out){ page->window + page->filled, page->window + limit };
+	if (page->limit - page->filled < PAGE_ROOM_BYTES_MIN)
+		page_make_room(page);
+	return (struct cursor_out){ page->window + page->filled, page->window + page->limit };
 }
 
 const uint8_t *page_history(const struct page *page)
 {
-	return page->window;
+	return page->window + page->history_at;
 }
 
 /* Whatever the last line is. */

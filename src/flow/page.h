@@ -92,9 +92,11 @@ struct page *page_create(const struct page_tools *tools, struct arena *arena);
 /* `flags` are of enum page_flag. */
 void page_begin(struct page *page, enum page_skip skip, unsigned flags);
 
-/* Where the next plain bytes go. Empty only while the sink is behind (call page_drain()). */
+/* Where the next plain bytes go; all of it is scratch. Empty only while the sink is behind (call
+ * page_drain()); else far more than a decoder may leave unused. */
 struct cursor_out page_room(struct page *page);
-/* How far back, in front of page_room(), the page's bytes still lie: inflate_push() copies from them. */
+/* How far back, in front of page_room(), the page's bytes still lie: all, or at least INFLATE_HISTORY_BYTES.
+ * inflate_push() copies from them. Ask anew behind each page_room(), which may have moved them. */
 const uint8_t *page_history(const struct page *page);
 /* `bytes` were written at the front of page_room(): scans them and hands on what is proven to be events.
  * HUNGRY: go on. FULL: the sink is behind; call page_drain() after one of its writes completed. BROKEN. */
