@@ -13,8 +13,7 @@ static uint8_t lengths[320];
 
 static void fresh(void)
 {
-	if (!peer.inflate)
-		peer_open(&peer);
+	peer_fresh(&peer);
 	bytes_free(&bits.bytes);
 	bits = (struct bits){ 0 };
 	gzip.count = 0;
@@ -446,7 +445,7 @@ static void any_block_header_gives_one_verdict(void)
 	}
 }
 
-TEST_MAIN(T(block_type_3_is_refused), T(stored_blocks_of_every_kind), T(stored_block_at_every_bit),
+PEER_MAIN(T(block_type_3_is_refused), T(stored_blocks_of_every_kind), T(stored_block_at_every_bit),
 	  T(stored_length_must_match_its_complement), T(flushes_in_sequence),
 	  T(every_length_and_small_distance), T(farthest_distance),
 	  T(distance_before_the_beginning_is_refused), T(symbols_without_meaning_are_refused),

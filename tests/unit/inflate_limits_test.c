@@ -13,8 +13,7 @@ static struct bytes gzip;
 
 static void fresh(void)
 {
-	if (!peer.inflate)
-		peer_open(&peer);
+	peer_fresh(&peer);
 	gzip.count = 0;
 	peer_begin(&peer);
 }
@@ -199,6 +198,6 @@ static void stuck_engine_breaks_instead_of_hanging(void)
 	EQ(peer.fault, FAULT_INFLATE_DATA);
 }
 
-TEST_MAIN(T(member_count_is_limited), T(plain_bytes_are_limited), T(input_without_output_is_limited),
+PEER_MAIN(T(member_count_is_limited), T(plain_bytes_are_limited), T(input_without_output_is_limited),
 	  T(honest_streams_stay_below_the_limit), T(size_wraps_at_four_gigabytes),
 	  T(stuck_engine_breaks_instead_of_hanging))

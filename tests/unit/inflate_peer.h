@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * What the inflate tests share: makes gzip streams with zlib, or bit by bit where zlib would not; buffers
- * between unmapped pages; and a driver that feeds a stream in pieces and holds every answer of inflate_push()
- * against its contract.
+ * between unmapped pages; a driver that feeds a stream in pieces and holds every answer of inflate_push()
+ * against its contract; zlib for a second opinion; and the engines, each of which every test runs with.
  */
 #ifndef TESTS_INFLATE_PEER_H
 #define TESTS_INFLATE_PEER_H
@@ -264,11 +264,75 @@ PEER struct guarded guarded_map(size_t count)
 	return (struct guarded){ .base = map + page, .count = count };
 }
 
+/* ---- zlib, which we did not write: its verdict is ours */
+
+enum peer_verdict {
+	PEER_GOOD,
+	PEER_BAD,   /* whatever may follow */
+	PEER_SHORT, /* good as far as it goes */
+};
+
+struct peer_reference {
+	enum peer_verdict verdict;
+	size_t member_count;
+	struct bytes plain; /* up to the damage, if there is any */
+};
+
+/* Member after member; zeros behind the last are padding. The caller frees `plain`. */
+PEER struct peer_reference peer_reference_of(const struct bytes *gzip)
+{
+	struct peer_reference reference = { .verdict = PEER_SHORT };
+	z_stream z = { .next_in = gzip->base, .avail_in = (uInt)gzip->count };
+	if (inflateInit2(&z, 15 + 16) != Z_OK)
+		abort();
+	int answer = Z_OK;
+	while (answer == Z_OK) {
+		bytes_reserve(&reference.plain, 65536);
+		z.next_out = reference.plain.base + reference.plain.count;
+		z.avail_out = (uInt)(reference.plain.capacity - reference.plain.count);
+		answer = inflate(&z, Z_NO_FLUSH);
+		reference.plain.count = (size_t)(z.next_out - reference.plain.base);
+		if (answer != Z_STREAM_END)
+			continue;
+		reference.member_count++;
+		if (z.avail_in && *z.next_in) {
+			inflateReset(&z);
+			answer = Z_OK;
+		}
+	}
+	while (answer == Z_STREAM_END && z.avail_in && *z.next_in == 0)
+		z.next_in++, z.avail_in--;
+	if (answer == Z_STREAM_END)
+		reference.verdict = z.avail_in ? PEER_BAD : PEER_GOOD;
+	else if (answer == Z_DATA_ERROR)
+		reference.verdict = PEER_BAD;
+	inflateEnd(&z);
+	return reference;
+}
+
+/* ---- the engines */
+
+struct peer_engine {
+	enum inflate_engine engine;
+	const char *name;
+	/* An incomplete code is refused when it is read, as zlib does; or else when a missing code is used.
+	 */
+	int refuses_incomplete_codes;
+};
+
+static const struct peer_engine peer_engines[] = {
+	{ INFLATE_ENGINE_ISAL, "isal", 0 },
+};
+
+/* The one that the running test is to use; without one it is the product's choice. */
+PEER const struct peer_engine *peer_engine;
+
 /* ---- the driver */
 
 enum { PEER_PIECE_BYTES_MAX = 1 << 20 };
 
 struct peer {
+	const struct peer_engine *engine;
 	struct arena arena;
 	struct inflate *inflate;
 	struct guarded in;
@@ -281,10 +345,11 @@ struct peer {
 
 PEER void peer_open(struct peer *peer)
 {
-	*peer = (struct peer){ 0 };
+	enum inflate_engine engine = peer_engine ? peer_engine->engine : INFLATE_ENGINE_AUTO;
+	*peer = (struct peer){ .engine = peer_engine };
 	if (arena_open(&peer->arena, 1 << 20) != 0)
 		abort();
-	peer->inflate = inflate_create(INFLATE_ENGINE_AUTO, &peer->arena);
+	peer->inflate = inflate_create(engine, &peer->arena);
 	arena_close(&peer->arena);
 	peer->in = guarded_map(PEER_PIECE_BYTES_MAX);
 	peer->out = guarded_map(INFLATE_HISTORY_BYTES + PEER_PIECE_BYTES_MAX);
@@ -299,6 +364,15 @@ PEER void peer_close(struct peer *peer)
 	arena_finish(&peer->arena);
 }
 
+/* Opened, and with the engine of the running test. */
+PEER void peer_fresh(struct peer *peer)
+{
+	if (peer->inflate && peer->engine != peer_engine)
+		peer_close(peer);
+	if (!peer->inflate || peer->engine != peer_engine)
+		peer_open(peer);
+}
+
 PEER void peer_begin(struct peer *peer)
 {
 	inflate_begin(peer->inflate);
@@ -308,32 +382,12 @@ PEER void peer_begin(struct peer *peer)
 	peer->done_count = 0;
 }
 
-/* One call. `in_bytes` are at the end of the input buffer, or at its start when `at_start`; likewise the
- * room with as much history as it must have in front. Appends what came out. */
-PEER enum step peer_push(struct peer *peer, const uint8_t *gzip, size_t in_bytes, size_t out_bytes,
-			 int at_start, size_t *ret_consumed)
+/* Each answer against the contract in inflate.h. */
+PEER void peer_check_step(const struct peer *peer, enum step step, size_t in_bytes, size_t consumed,
+			  size_t out_bytes, size_t produced)
 {
-	uint8_t *in_base = at_start ? peer->in.base : peer->in.base + peer->in.count - in_bytes;
-	size_t history_bytes =
-		peer->plain.count < INFLATE_HISTORY_BYTES ? peer->plain.count : INFLATE_HISTORY_BYTES;
-	uint8_t *out_base =
-		at_start ? peer->out.base + history_bytes : peer->out.base + peer->out.count - out_bytes;
-	if (history_bytes)
-		memcpy(out_base - history_bytes, peer->plain.base + peer->plain.count - history_bytes,
-		       history_bytes);
-	if (in_bytes)
-		memcpy(in_base, gzip, in_bytes);
-	struct cursor_in in = { .next = in_base, .end = in_base + in_bytes };
-	struct cursor_out out = { .next = out_base, .end = out_base + out_bytes };
-	uint64_t offset_before = inflate_offset(peer->inflate);
-	enum step step = inflate_push(peer->inflate, &in, out_base - history_bytes, &out);
-	size_t consumed = (size_t)(in.next - in_base), produced = (size_t)(out.next - out_base);
-
 	LE(consumed, in_bytes);
 	LE(produced, out_bytes);
-	bytes_append(&peer->plain, out_base, produced);
-	EQ(inflate_plain_bytes(peer->inflate), peer->plain.count);
-	EQ(inflate_offset(peer->inflate) - offset_before, consumed);
 	switch (step) {
 	case STEP_HUNGRY:
 	case STEP_DONE:
@@ -353,7 +407,51 @@ PEER enum step peer_push(struct peer *peer, const uint8_t *gzip, size_t in_bytes
 	}
 	if (step != STEP_BROKEN && in_bytes && out_bytes)
 		GT(consumed + produced, 0);
-	*ret_consumed = consumed;
+}
+
+/* One call, with the buffers where they are. Appends what came out; what was there before is unchanged. */
+PEER enum step peer_push_at(struct peer *peer, struct cursor_in *in, const uint8_t *history,
+			    struct cursor_out *out)
+{
+	const uint8_t *in_base = in->next, *out_base = out->next;
+	size_t in_bytes = cursor_in_bytes(in), out_bytes = cursor_out_bytes(out);
+	size_t history_bytes = (size_t)(out_base - history);
+	uint64_t offset_before = inflate_offset(peer->inflate);
+	enum step step = inflate_push(peer->inflate, in, history, out);
+	size_t consumed = (size_t)(in->next - in_base), produced = (size_t)(out->next - out_base);
+	peer_check_step(peer, step, in_bytes, consumed, out_bytes, produced);
+	EQ_BYTES(history, history_bytes, peer->plain.base + peer->plain.count - history_bytes, history_bytes);
+	bytes_append(&peer->plain, out_base, produced);
+	EQ(inflate_plain_bytes(peer->inflate), peer->plain.count);
+	EQ(inflate_offset(peer->inflate) - offset_before, consumed);
+	return step;
+}
+
+/* One call. `in_bytes` are at the end of the input buffer, or at its start when `at_start`; likewise the
+ * room with as much history as it must have in front: so a byte read or written outside of either is next to
+ * an unmapped page in one of the two, or among those that must be left alone. */
+PEER enum step peer_push(struct peer *peer, const uint8_t *gzip, size_t in_bytes, size_t out_bytes,
+			 int at_start, size_t *ret_consumed)
+{
+	static const uint8_t fence[64] = "not to be written";
+	uint8_t *in_base = at_start ? peer->in.base : peer->in.base + peer->in.count - in_bytes;
+	size_t history_bytes =
+		peer->plain.count < INFLATE_HISTORY_BYTES ? peer->plain.count : INFLATE_HISTORY_BYTES;
+	uint8_t *out_base =
+		at_start ? peer->out.base + history_bytes : peer->out.base + peer->out.count - out_bytes;
+	size_t behind_bytes = (size_t)(peer->out.base + peer->out.count - out_base) - out_bytes;
+	size_t fence_bytes = behind_bytes < sizeof fence ? behind_bytes : sizeof fence;
+	if (history_bytes)
+		memcpy(out_base - history_bytes, peer->plain.base + peer->plain.count - history_bytes,
+		       history_bytes);
+	if (in_bytes)
+		memcpy(in_base, gzip, in_bytes);
+	memcpy(out_base + out_bytes, fence, fence_bytes);
+	struct cursor_in in = { .next = in_base, .end = in_base + in_bytes };
+	struct cursor_out out = { .next = out_base, .end = out_base + out_bytes };
+	enum step step = peer_push_at(peer, &in, out_base - history_bytes, &out);
+	EQ_BYTES(out_base + out_bytes, fence_bytes, fence, fence_bytes);
+	*ret_consumed = (size_t)(in.next - in_base);
 	return step;
 }
 
@@ -418,24 +516,102 @@ PEER void peer_run_split(struct peer *peer, const struct bytes *gzip, size_t spl
 		peer->fault = inflate_end(peer->inflate);
 }
 
-/* Runs a small stream whole, byte by byte, and at every split; the verdict must be `fault` each time, and
- * when that is none, the plain bytes these. */
+/* A whole stream, as a page does it: plain bytes lie one behind the other in a window that ends at an
+ * unmapped page, and when little room is left, the last 32 KB of them and more move to its front. */
+PEER void peer_run_window(struct peer *peer, const struct bytes *gzip, size_t in_max, size_t room_bytes,
+			  size_t more_history_bytes)
+{
+	size_t keep_bytes = INFLATE_HISTORY_BYTES + more_history_bytes;
+	uint8_t *end = peer->out.base + peer->out.count, *window = end - keep_bytes - room_bytes;
+	struct cursor_in in = { .next = gzip->base, .end = gzip->base };
+	struct cursor_out out = { .next = window, .end = end };
+	const uint8_t *in_end = gzip->base + gzip->count;
+	GE(room_bytes, INFLATE_ROOM_BYTES);
+	GE(window, peer->out.base);
+	peer_begin(peer);
+	for (enum step step = STEP_HUNGRY; step == STEP_FULL || in.next < in_end;) {
+		in.end =
+			in.next + ((size_t)(in_end - in.next) < in_max ? (size_t)(in_end - in.next) : in_max);
+		step = peer_push_at(peer, &in, window, &out);
+		if (step == STEP_BROKEN)
+			break;
+		if (step != STEP_FULL)
+			continue;
+		memmove(window, out.next - keep_bytes, keep_bytes);
+		out.next = window + keep_bytes;
+	}
+	peer->fault = inflate_end(peer->inflate);
+}
+
+/* What an engine, zlib and the test itself make of a stream must agree. `reference` is zlib's, `plain` what
+ * the test says comes out if all is well. */
+PEER void peer_check_end(const struct peer *peer, enum fault fault, const struct peer_reference *reference,
+			 const void *plain, size_t plain_bytes)
+{
+	if (peer->fault != fault)
+		FAIL("%s, wanted %s", fault_name(peer->fault), fault_name(fault));
+	if (fault == FAULT_INFLATE_LIMIT) /* zlib has none */
+		return;
+	EQ(inflate_members(peer->inflate), reference->member_count);
+	/* Fewer bytes only when it broke: those from shortly before the damage may be missing. */
+	if (fault != FAULT_INFLATE_DATA)
+		EQ(peer->plain.count, reference->plain.count);
+	LE(peer->plain.count, reference->plain.count);
+	EQ_BYTES(peer->plain.base, peer->plain.count, reference->plain.base, peer->plain.count);
+	if (fault == FAULT_NONE)
+		EQ_BYTES(peer->plain.base, peer->plain.count, plain, plain_bytes);
+}
+
+PEER void peer_check_reference(const struct peer_reference *reference, enum fault fault)
+{
+	switch (fault) {
+	case FAULT_NONE:
+		EQ(reference->verdict, PEER_GOOD);
+		break;
+	case FAULT_INFLATE_TRUNCATED:
+		EQ(reference->verdict, PEER_SHORT);
+		break;
+	case FAULT_INFLATE_HEADER: /* zlib wants two bytes before it says that they are no header */
+	case FAULT_INFLATE_TRAILING:
+		NE(reference->verdict, PEER_GOOD);
+		break;
+	case FAULT_INFLATE_DATA:
+	case FAULT_INFLATE_CHECKSUM:
+	case FAULT_INFLATE_SIZE:
+		EQ(reference->verdict, PEER_BAD);
+		break;
+	default:
+		EQ(fault, FAULT_INFLATE_LIMIT);
+	}
+}
+
+/* Less room than a short match takes, than the longest, and around what counts as none. */
+static const size_t peer_rooms[] = { 1, 2, 7, 8, 63, 64, 257, 258, 1023, 1024, 1025, PEER_PIECE_BYTES_MAX };
+enum { PEER_ROOM_COUNT = sizeof peer_rooms / sizeof *peer_rooms };
+
+/* Runs a small stream whole, byte by byte, and at every split, with much room and with little; the verdict
+ * must be `fault` each time and zlib's too, and when that is none, the plain bytes these. */
 PEER void peer_expect(struct peer *peer, const struct bytes *gzip, enum fault fault, const void *plain,
 		      size_t plain_bytes)
 {
-	for (size_t split = 0; split <= gzip->count + 2; split++) {
-		if (split < gzip->count)
-			peer_run_split(peer, gzip, split, 1 + split % 300);
-		else if (split == gzip->count)
-			peer_run(peer, gzip, PEER_PIECE_BYTES_MAX, PEER_PIECE_BYTES_MAX, NULL);
-		else
-			peer_run(peer, gzip, 1, split & 1 ? 1 : PEER_PIECE_BYTES_MAX, NULL);
-		if (peer->fault != fault)
-			FAIL("split %zu of %zu: %s, wanted %s", split, gzip->count, fault_name(peer->fault),
-			     fault_name(fault));
-		if (fault == FAULT_NONE)
-			EQ_BYTES(peer->plain.base, peer->plain.count, plain, plain_bytes);
+	struct peer_reference reference = peer_reference_of(gzip);
+	peer_check_reference(&reference, fault);
+	for (size_t split = 0; split < gzip->count; split++) {
+		peer_run_split(peer, gzip, split, PEER_PIECE_BYTES_MAX);
+		peer_check_end(peer, fault, &reference, plain, plain_bytes);
+		peer_run_split(peer, gzip, split, peer_rooms[split % PEER_ROOM_COUNT]);
+		peer_check_end(peer, fault, &reference, plain, plain_bytes);
 	}
+	for (size_t room = 0; room < PEER_ROOM_COUNT; room++)
+		for (size_t piece = 1; piece <= PEER_PIECE_BYTES_MAX; piece *= PEER_PIECE_BYTES_MAX) {
+			peer_run(peer, gzip, piece, peer_rooms[room], NULL);
+			peer_check_end(peer, fault, &reference, plain, plain_bytes);
+		}
+	for (size_t piece = 1; piece < 100; piece *= 3) {
+		peer_run_window(peer, gzip, piece, 2 * INFLATE_ROOM_BYTES, piece % 2);
+		peer_check_end(peer, fault, &reference, plain, plain_bytes);
+	}
+	bytes_free(&reference.plain);
 }
 
 /* Plain bytes that compress about as an event feed does. */
@@ -462,5 +638,40 @@ PEER void peer_append_noise(struct bytes *plain, size_t count, uint64_t *seed)
 	for (size_t i = 0; i < count; i++)
 		bytes_append_byte(plain, peer_random(seed) & 255);
 }
+
+/* ---- every test with every engine: PEER_MAIN instead of TEST_MAIN */
+
+PEER int peer_run_tests(const struct test_case *cases, size_t count, const char *only)
+{
+	enum { ENGINE_COUNT = sizeof peer_engines / sizeof *peer_engines };
+	volatile int failed = 0;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	printf("1..%zu\n", count * ENGINE_COUNT);
+	for (volatile size_t i = 0; i < count * ENGINE_COUNT; i++) {
+		const struct test_case *test = &cases[i % count];
+		peer_engine = &peer_engines[i / count];
+		int skipped = only && !strstr(test->name, only) && strcmp(peer_engine->name, only) != 0;
+		int how = skipped ? 0 : setjmp(test_exit);
+		if (how == 0 && !skipped)
+			test->run();
+		printf("%s %zu - %s: %s%s%s\n", how == 1 ? "not ok" : "ok", i + 1, peer_engine->name,
+		       test->name, skipped || how == 2 ? " # SKIP " : "",
+		       skipped	  ? "not asked for"
+		       : how == 2 ? test_message
+				  : "");
+		if (how == 1) {
+			printf("# %s\n", test_message);
+			failed = 1;
+		}
+	}
+	return failed;
+}
+
+#define PEER_MAIN(...)                                                                                       \
+	int main(int argc, char **argv)                                                                      \
+	{                                                                                                    \
+		static const struct test_case cases[] = { __VA_ARGS__ };                                     \
+		return peer_run_tests(cases, sizeof cases / sizeof *cases, argc > 1 ? argv[1] : NULL);       \
+	}
 
 #endif
