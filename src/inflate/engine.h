@@ -57,5 +57,13 @@ struct engine {
 #define ENGINE_TWO_BYTES_MIN ((size_t)64)
 
 extern const struct engine engine_isal;
+extern const struct engine engine_own_c;
+#if defined(__x86_64__)
+extern const struct engine engine_own_x86_64; /* only where own_x86_64_is_here() */
+int own_x86_64_is_here(void);
+#endif
+
+/* The fastest CRC-32 that there is. */
+uint32_t engine_checksum(uint32_t checksum, struct span bytes);
 
 #endif

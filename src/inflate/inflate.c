@@ -44,10 +44,21 @@ struct inflate {
 	struct gzip_trailer trailer;
 };
 
+static const struct engine *engine_of(enum inflate_engine engine)
+{
+	CHECK_LE((unsigned)engine, (unsigned)INFLATE_ENGINE_OWN_C);
+	if (engine == INFLATE_ENGINE_ISAL)
+		return &engine_isal;
+#if defined(__x86_64__)
+	if (engine != INFLATE_ENGINE_OWN_C && own_x86_64_is_here())
+		return &engine_own_x86_64;
+#endif
+	return &engine_own_c;
+}
+
 struct inflate *inflate_create(enum inflate_engine engine, struct arena *arena)
 {
-	const struct engine *chosen = &engine_isal; /* AUTO: there is one so far */
-	CHECK_LE((unsigned)engine, (unsigned)INFLATE_ENGINE_ISAL);
+	const struct engine *chosen = engine_of(engine);
 	struct inflate *inflate = arena_take(arena, sizeof *inflate, _Alignof(struct inflate));
 	inflate->engine = chosen;
 	inflate->engine_state = arena_take(arena, chosen->state_bytes, chosen->state_alignment);

@@ -33,14 +33,16 @@
 #define INFLATE_ROOM_BYTES ((size_t)1024)
 
 enum inflate_engine {
-	INFLATE_ENGINE_AUTO,
+	INFLATE_ENGINE_AUTO, /* own */
+	INFLATE_ENGINE_OWN,  /* with the fastest loop that this processor can run */
 	INFLATE_ENGINE_ISAL,
+	INFLATE_ENGINE_OWN_C, /* its reference, in C only: what other processors get */
 };
 
 struct inflate; /* opaque; lives in the arena */
 
 struct inflate *inflate_create(enum inflate_engine engine, struct arena *arena);
-const char *inflate_engine_name(const struct inflate *inflate); /* "isal" */
+const char *inflate_engine_name(const struct inflate *inflate); /* "own-x86", "own-c", "isal" */
 
 /* Begins a new stream (page). Cheap. */
 void inflate_begin(struct inflate *inflate);

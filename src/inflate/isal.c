@@ -97,7 +97,7 @@ static size_t isal_ahead(const void *opaque, uint8_t bytes[ENGINE_AHEAD_BYTES_MA
 	return isal->ahead_bytes;
 }
 
-static uint32_t isal_checksum(uint32_t checksum, struct span bytes)
+uint32_t engine_checksum(uint32_t checksum, struct span bytes)
 {
 	return crc32_gzip_refl(checksum, bytes.base, bytes.bytes);
 }
@@ -111,5 +111,5 @@ const struct engine engine_isal = {
 	.ahead = isal_ahead,
 	/* Its cost per call is that it decodes 32 KB into a buffer of its own and copies as much back. */
 	.fresh_bytes_max = (size_t)256 * 1024,
-	.checksum = isal_checksum,
+	.checksum = engine_checksum,
 };

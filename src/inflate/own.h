@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * Our deflate decoder (RFC 1951); README.md in this folder explains it with pictures. What its files share:
+ *
+ *	own.c          the engine: blocks, their headers, and who decodes what
+ *	own_header.c   what stands in front of a dynamic block's symbols
+ *	own_tables.c   code lengths -> the tables
+ *	own_careful.c  one symbol after the other, at any split, with every check
+ *	own_loop.c     the fast loop in C, for one stream and for two
+ *	own_x86_64.S   the same in assembly
+ */
+#ifndef INFLATE_OWN_H
+#define INFLATE_OWN_H
+
+#include <endian.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include "base/span.h"
+
+enum {
+	OWN_LITLEN_COUNT =
+		288, /* 286 may occur in dynamic blocks; the fixed code has two more that may not */
+	OWN_DISTANCE_COUNT = 32,
+	OWN_PRECODE_COUNT = 19,
+	OWN_CODE_BITS_MAX = 15,
+	/* One lookup covers so many bits. More would push the tables out of the first-level cache. */
+	OWN_LITLEN_BITS = 10,
+	OWN_DISTANCE_BITS = 9,
+	OWN_PRECODE_BITS = 7,
+};
+
+/* ---- careful tables: one symbol an entry */
+
+enum own_kind {
+	OWN_BAD, /* no code begins with these bits, or its symbol must not occur */
+	OWN_LITERAL,
+	OWN_BASE, /* a length or a distance, with extra bits */
+	OWN_END,
+	OWN_LONG, /* the code is longer than the table's index */
+};
+
+struct own_symbol {
+	uint8_t kind;
+	uint8_t code_bits;
+	uint8_t extra_bits;
+	uint8_t unused;
+	uint16_t value; /* the literal, or the base */
+	uint16_t unused2;
+};
+
+/* Finds codes that are longer than a table's index, bit by bit (canonical codes of one length are consecutive
+ * numbers). */
+struct own_long_codes {
+	uint16_t first[OWN_CODE_BITS_MAX + 1];	/* the first code of each length */
+	uint16_t counts[OWN_CODE_BITS_MAX + 1]; /* how many there are */
+	uint16_t at[OWN_CODE_BITS_MAX + 1];	/* where its symbols begin */
+	uint16_t symbols[OWN_LITLEN_COUNT];	/* sorted by length, then by number */
+};
+
+/* ---- fast tables: up to two literals and a length in one entry; see README.md */
+
+struct own_entry {
+	uint8_t total_bits; /* code and extra bits; 0: an exception, which consumes nothing */
+	uint8_t code;	    /* code bits, and the literals' count << 6 */
+	uint8_t literals[2];
+	int16_t next;	 /* to the table that the next lookup is in: 0, or OWN_TO_DISTANCE */
+	int16_t negated; /* minus the base (see OWN_NEGATED_*); above 0: an exception */
+} __attribute__((packed));
+
+/* From the litlen table back to the distance table, and a mask: all bits but 11 and 12 are set, so that the
+ * value of a length's entry, minus (length + 2049), negated bit by bit and masked, is the length. */
+#define OWN_TO_DISTANCE (-(4096 + 2048 + 1))
+#define OWN_NEGATED_LITERAL                                                                                  \
+	(-2048) /* where harmless copies come from: not just written, no multiple of 4096 */
+#define OWN_NEGATED_LENGTH(base) (-((base) + 2049))
+#define OWN_NEGATED_EXCEPTION_LITLEN 1
+#define OWN_NEGATED_EXCEPTION_DISTANCE                                                                       \
+	6144 /* the bits that the mask lacks, so that the length stays positive */
+
+#define OWN_TABLES_ALIGNMENT 256
+#define OWN_LITLEN_AT 6400 /* a multiple of 256: the low byte of the loop's table pointer is an index width  \
+			    */
+#define OWN_DISTANCE_AT (OWN_LITLEN_AT + OWN_TO_DISTANCE)
+#define OWN_TABLES_BYTES (OWN_LITLEN_AT + (8 << OWN_LITLEN_BITS))
+
+/* ---- the fast loop. The assembly knows this layout. */
+
+struct own_loop {
+	const uint8_t *in;	 /*  0: the first byte that is not in `bits` */
+	const uint8_t *in_limit; /*  8: goes on while in < in_limit */
+	uint8_t *out;		 /* 16 */
+	uint8_t *out_limit;	 /* 24: goes on while out < out_limit */
+	uint64_t bits; /* 32: the next bits, the lowest first; what is above the valid ones may be true too */
+	uint64_t spent;	       /* 40: 63 - the number of valid bits */
+	uint64_t pending;      /* 48: a length that waits for its distance, or 0 */
+	const uint8_t *tables; /* 56: the litlen table, at OWN_LITLEN_AT */
+};
+
+/* How far the loop may read behind in_limit, and write behind out_limit; and how far before `out` it may
+ * read. */
+#define OWN_LOOP_IN_BYTES 24
+#define OWN_LOOP_OUT_BYTES 704
+#define OWN_LOOP_HISTORY_BYTES 32768
+
+/* Decodes until a limit, or until something comes that it leaves to others: a code that its tables do not
+ * hold, the end of the block, an error. Consumes nothing of that. */
+struct own_loops {
+	void (*one)(struct own_loop *loop);
+	/* Ends when either would. */
+	void (*two)(struct own_loop *first, struct own_loop *second);
+};
+
+extern const struct own_loops own_loops_c;
+
+/* ---- the decoder */
+
+enum own_state {
+	OWN_BLOCK,	   /* three bits */
+	OWN_STORED_LENGTH, /* from the next byte on, four bytes */
+	OWN_STORED,
+	OWN_DYNAMIC_COUNTS, /* 14 bits */
+	OWN_DYNAMIC_PRECODE,
+	OWN_DYNAMIC_LENGTHS,
+	OWN_SYMBOLS,
+	OWN_ENDED,
+	OWN_BROKEN,
+};
+
+struct own {
+	/* First, because of its alignment. */
+	_Alignas(OWN_TABLES_ALIGNMENT) uint8_t fast[OWN_TABLES_BYTES];
+	struct own_symbol litlen[1 << OWN_LITLEN_BITS];
+	struct own_symbol distance[1 << OWN_DISTANCE_BITS];
+	struct own_long_codes litlen_long, distance_long;
+
+	enum own_state state;
+	int is_final;	  /* the current block is the last one */
+	int is_fixed;	  /* `litlen` and `distance` are the fixed code's */
+	int is_packed;	  /* `fast` is made from them */
+	unsigned symbols; /* that the careful loop has decoded in this block */
+	uint64_t bits;	  /* the next bits, the lowest first; what is above the valid ones may be true too */
+	unsigned bit_count;  /* how many are valid, at most 63 */
+	unsigned pending;    /* a length that waits for its distance, or 0 */
+	unsigned copy_bytes; /* what is left of a match, or of a stored block */
+	unsigned copy_distance;
+	uint64_t plain_bytes; /* produced in this stream */
+
+	/* a dynamic block's header */
+	unsigned litlen_count, distance_count, precode_count;
+	unsigned index; /* of the next length to read */
+	uint8_t lengths[OWN_LITLEN_COUNT + OWN_DISTANCE_COUNT];
+	struct own_symbol precode[1 << OWN_PRECODE_BITS];
+};
+
+/* Takes bytes into `bits` until 56 of them are valid or the input is at its end. */
+static inline void own_refill(struct own *own, struct cursor_in *in)
+{
+	own->bits &= (UINT64_C(1) << own->bit_count) - 1;
+	if (cursor_in_bytes(in) >= sizeof(uint64_t)) {
+		uint64_t more;
+		memcpy(&more, in->next, sizeof more);
+		own->bits |= le64toh(more) << own->bit_count;
+		in->next += (63 - own->bit_count) / 8;
+		own->bit_count |= 56;
+		return;
+	}
+	while (own->bit_count < 56 && in->next < in->end) {
+		own->bits |= (uint64_t)*in->next++ << own->bit_count;
+		own->bit_count += 8;
+	}
+}
+
+static inline unsigned own_peek(const struct own *own, unsigned count)
+{
+	return (unsigned)(own->bits & ((UINT64_C(1) << count) - 1));
+}
+
+static inline void own_drop(struct own *own, unsigned count)
+{
+	own->bits >>= count;
+	own->bit_count -= count;
+}
+
+/* own_tables.c: what the symbols mean (RFC 1951, section 3.2.5). */
+extern const struct own_symbol own_litlen_symbols[OWN_LITLEN_COUNT], own_distance_symbols[OWN_DISTANCE_COUNT];
+/* 0, or -1 when the lengths are no code that zlib accepts. */
+int own_tables_precode(struct own *own);
+int own_tables_dynamic(struct own *own);
+void own_tables_fixed(struct own *own);
+void own_tables_pack(struct own *own);
+
+/* own_header.c: DONE: the header is read, and `lengths` are complete. HUNGRY, BROKEN. */
+enum step own_header_push(struct own *own, struct cursor_in *in);
+
+/* own_careful.c: at most `symbols_max` symbols. HUNGRY, FULL (no byte of room is left), BROKEN; DONE: the
+ * block has ended, or so many symbols were decoded. */
+enum step own_careful_push(struct own *own, struct cursor_in *in, struct cursor_out *out,
+			   unsigned symbols_max);
+
+#endif

@@ -1,0 +1,369 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The fast loop for x86-64 with BMI1, BMI2 and AVX2: own_loop.c is its twin, function by macro; README.md has the
+ * reasons. Two things C cannot say make it faster: the table pointer's low byte is the index width that bzhi wants
+ * (tables lie so that it is), and each field of an entry is loaded by itself, because loads cost less than shifts.
+ *
+ * What a lookup waits for is the one before: load 4 or 5 cycles, shrx 1, bzhi 1. All else is beside that chain.
+ */
+#if defined(__x86_64__)
+
+	.intel_syntax noprefix
+
+/* struct own_loop */
+#define IN 0
+#define IN_LIMIT 8
+#define OUT 16
+#define OUT_LIMIT 24
+#define BITS 32
+#define SPENT 40
+#define PENDING 48
+#define TABLES 56
+
+/* struct own_entry, from a table pointer that is 10 more than the table (litlen) or its distance table */
+#define ENTRY(table, index, field) [table + index*8 - 10 + field]
+#define TOTAL_BITS 0
+#define CODE 1
+#define LITERALS 2
+#define NEXT 4
+#define NEGATED 6
+
+#define TO_DISTANCE (-(4096 + 2048 + 1))
+#define COPY_BYTES 64
+#define OVERLAP_BYTES 32
+
+/* One lookup: consumes its bits, and says where the next one is. \value: minus the distance or (length + 2049);
+ * \length: the length that now waits for its distance, or 0; \code: code bits and literals' count << 6. */
+.macro step table, index, bits, spent, litlen, total, extra, code, value, length, literals
+	movzx	\total, byte ptr ENTRY(\table, \index, TOTAL_BITS)
+	movsx	\length, word ptr ENTRY(\table, \index, NEXT)
+	movzx	\code, byte ptr ENTRY(\table, \index, CODE)
+	movsx	\value, word ptr ENTRY(\table, \index, NEGATED)
+	vmovd	\literals, dword ptr ENTRY(\table, \index, LITERALS)
+	bzhi	\extra, \bits, \total		/* code and extra bits */
+	shrx	\bits, \bits, \total		/* the chain */
+	mov	\table, \litlen
+	add	\table, \length			/* which table is next */
+	bzhi	\index, \bits, \table		/* the chain: the low byte is 10 or 9 */
+	add	\spent, \total
+	shrx	\extra, \extra, \code		/* only its low six bits count: the extra bits */
+	sub	\value, \extra
+	andn	\length, \value, \length	/* see OWN_TO_DISTANCE */
+.endm
+
+/* Stores four bytes, of which the next store covers those that are no literals. */
+.macro put_literals out, code, literals
+	vmovd	dword ptr [\out], \literals
+	shr	\code, 6
+	add	\out, \code
+.endm
+
+/* Two steps of one stream, and the one copy that both need at most. Steps read \in, \spent, \litlen, \pending and
+ * \first (the first step's value) from registers or memory; rbx, r13, r14, r15, rbp and \code are lost. */
+.macro pair name, out, bits, table, index, in, spent, litlen, pending, first, code
+	step	\table, \index, \bits, \spent, \litlen, rbx, r14, \code, r13, rbp, xmm2
+	put_literals \out, \code, xmm2
+	mov	\first, r13
+	step	\table, \index, \bits, \spent, \litlen, rbx, r14, \code, r13, r15, xmm3
+	mov	rbx, \pending
+	add	rbp, rbx			/* the match's length: at most one of both is one */
+	test	rbx, rbx
+	cmovne	r13, \first			/* its distance is the first step's where a length was pending */
+	mov	rbx, r13
+	add	rbx, rbp
+	jg	.L\name\()_slow			/* it reaches into itself, or an entry was an exception */
+	vmovdqu	ymm0, ymmword ptr [\out + r13]	/* harmless where there is no match */
+	vmovdqu	ymm1, ymmword ptr [\out + r13 + 32]
+	vmovdqu	ymmword ptr [\out], ymm0
+	vmovdqu	ymmword ptr [\out + 32], ymm1
+	cmp	rbp, COPY_BYTES
+	jg	.L\name\()_long
+.L\name\()_copied:
+	mov	\pending, r15
+	add	\out, rbp
+	put_literals \out, \code, xmm3
+	refill	\bits, \in, \spent
+.endm
+
+/* Afterwards at least 56 bits are valid: a pair needs at most 15 + 22. */
+.macro refill bits, in, spent
+	mov	rbx, \in
+	mov	r14, \spent
+	mov	r13, qword ptr [rbx]
+	mov	rbp, r14
+	not	rbp				/* its low six bits are 63 - spent */
+	shlx	r13, r13, rbp
+	or	\bits, r13
+	mov	rbp, r14
+	shr	rbp, 3
+	add	rbx, rbp
+	mov	\in, rbx
+	and	r14, 7
+	mov	\spent, r14
+.endm
+
+/* What is out of the way of a pair. \stop: where to go after an exception, with the match's length in rbp. */
+.macro pair_rarely name, out, stop
+.L\name\()_long:				/* one match in ten: the bytes behind the first 64 */
+	mov	rbx, COPY_BYTES
+.L\name\()_more:
+	lea	r14, [\out + rbx]
+	add	rbx, COPY_BYTES
+	vmovdqu	ymm0, ymmword ptr [r14 + r13]
+	vmovdqu	ymm1, ymmword ptr [r14 + r13 + 32]
+	vmovdqu	ymmword ptr [r14], ymm0
+	vmovdqu	ymmword ptr [r14 + 32], ymm1
+	cmp	rbx, rbp
+	jl	.L\name\()_more
+	jmp	.L\name\()_copied
+.L\name\()_slow:
+	test	r13, r13
+	jg	\stop
+	mov	rbx, \out
+	lea	r14, [\out + rbp]
+.L\name\()_again:				/* each copy doubles the distance at which the pattern repeats */
+	vmovdqu	ymm0, ymmword ptr [rbx + r13]
+	vmovdqu	ymmword ptr [rbx], ymm0
+	cmp	r13, -OVERLAP_BYTES
+	jle	.L\name\()_far
+	sub	rbx, r13
+	add	r13, r13
+	cmp	rbx, r14
+	jb	.L\name\()_again
+	jmp	.L\name\()_copied
+.L\name\()_far:
+	add	rbx, OVERLAP_BYTES
+	cmp	rbx, r14
+	jb	.L\name\()_again
+	jmp	.L\name\()_copied
+.endm
+
+/* The table pointer of the next lookup: a length that waits wants a distance. rbx is lost. */
+.macro choose_table table, litlen, pending
+	mov	\table, \litlen
+	lea	rbx, [\table + TO_DISTANCE]
+	cmp	\pending, 0
+	cmovne	\table, rbx
+.endm
+
+.macro save_registers frame_bytes
+	.cfi_startproc
+	push	rbx
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset rbx, 0
+	push	rbp
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset rbp, 0
+	push	r12
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset r12, 0
+	push	r13
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset r13, 0
+	push	r14
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset r14, 0
+	push	r15
+	.cfi_adjust_cfa_offset 8
+	.cfi_rel_offset r15, 0
+	sub	rsp, \frame_bytes
+	.cfi_adjust_cfa_offset \frame_bytes
+.endm
+
+.macro restore_registers frame_bytes
+	vzeroupper
+	add	rsp, \frame_bytes
+	.cfi_adjust_cfa_offset -\frame_bytes
+	pop	r15
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore r15
+	pop	r14
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore r14
+	pop	r13
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore r13
+	pop	r12
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore r12
+	pop	rbp
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore rbp
+	pop	rbx
+	.cfi_adjust_cfa_offset -8
+	.cfi_restore rbx
+	ret
+	.cfi_endproc
+.endm
+
+	.text
+
+/* ---- one stream. void own_x86_64_one(struct own_loop *loop)
+ *
+ * rsi in   rdi out   rax bits   rcx spent   r9 litlen + 10   rdx table + 10   r8 index   r10 pending   r11 code
+ * r12 the first step's value
+ */
+#define LOOP [rsp]
+#define ONE rdi, rax, rdx, r8, rsi, rcx, r9, r10, r12, r11
+
+	.globl	own_x86_64_one
+	.hidden	own_x86_64_one
+	.type	own_x86_64_one, @function
+	.p2align 6
+own_x86_64_one:
+	endbr64
+	save_registers 8
+	mov	LOOP, rdi
+	mov	rsi, [rdi + IN]
+	mov	rax, [rdi + BITS]
+	mov	rcx, [rdi + SPENT]
+	mov	r10, [rdi + PENDING]
+	mov	r9, [rdi + TABLES]
+	mov	rdi, [rdi + OUT]
+	add	r9, 10
+	choose_table rdx, r9, r10
+	refill	rax, rsi, rcx
+	bzhi	r8, rax, rdx
+	.p2align 6
+.Lone:
+	pair	one_1, ONE
+	pair	one_2, ONE
+	mov	rbx, LOOP
+	cmp	rsi, [rbx + IN_LIMIT]
+	jae	.Lone_end
+	cmp	rdi, [rbx + OUT_LIMIT]
+	jb	.Lone
+	jmp	.Lone_end
+
+	pair_rarely one_1, rdi, .Lone_exception
+	pair_rarely one_2, rdi, .Lone_exception
+.Lone_exception:				/* a length of the first step waits now, or one waited before */
+	test	r10, r10
+	cmove	r10, rbp
+.Lone_end:
+	mov	rbx, LOOP
+	mov	[rbx + IN], rsi
+	mov	[rbx + OUT], rdi
+	mov	[rbx + BITS], rax
+	mov	[rbx + SPENT], rcx
+	mov	[rbx + PENDING], r10
+	restore_registers 8
+	.size	own_x86_64_one, . - own_x86_64_one
+
+/* ---- two streams, pair by pair: while one waits for its chain, the other has work. void own_x86_64_two(struct own_loop
+ * *first, struct own_loop *second)
+ *
+ * The first: rdi out   rax bits   rdx table + 10   r8 index    The second: rsi out   rcx bits   r10 table + 10   r11 index
+ * r9 the first's litlen + 10   r12 code   all else in the frame
+ */
+#define FIRST_LOOP [rsp]
+#define SECOND_LOOP [rsp+8]
+#define SECOND_LITLEN [rsp+16]
+#define FIRST_VALUE [rsp+24]
+#define FIRST_IN [rsp+32]
+#define FIRST_SPENT [rsp+40]
+#define FIRST_PENDING [rsp+48]
+#define SECOND_IN [rsp+56]
+#define SECOND_SPENT [rsp+64]
+#define SECOND_PENDING [rsp+72]
+#define FRAME_BYTES 88
+#define FIRST rdi, rax, rdx, r8, FIRST_IN, FIRST_SPENT, r9, FIRST_PENDING, FIRST_VALUE, r12
+#define SECOND rsi, rcx, r10, r11, SECOND_IN, SECOND_SPENT, SECOND_LITLEN, SECOND_PENDING, FIRST_VALUE, r12
+
+	.globl	own_x86_64_two
+	.hidden	own_x86_64_two
+	.type	own_x86_64_two, @function
+	.p2align 6
+own_x86_64_two:
+	endbr64
+	save_registers FRAME_BYTES
+	mov	FIRST_LOOP, rdi
+	mov	SECOND_LOOP, rsi
+	mov	rbx, [rdi + IN]
+	mov	FIRST_IN, rbx
+	mov	rbx, [rdi + SPENT]
+	mov	FIRST_SPENT, rbx
+	mov	r12, [rdi + PENDING]
+	mov	FIRST_PENDING, r12
+	mov	rax, [rdi + BITS]
+	mov	r9, [rdi + TABLES]
+	mov	rdi, [rdi + OUT]
+	add	r9, 10
+	choose_table rdx, r9, r12
+	refill	rax, FIRST_IN, FIRST_SPENT
+	bzhi	r8, rax, rdx
+
+	mov	rbx, [rsi + IN]
+	mov	SECOND_IN, rbx
+	mov	rbx, [rsi + SPENT]
+	mov	SECOND_SPENT, rbx
+	mov	r12, [rsi + PENDING]
+	mov	SECOND_PENDING, r12
+	mov	rcx, [rsi + BITS]
+	mov	r11, [rsi + TABLES]
+	mov	rsi, [rsi + OUT]
+	add	r11, 10
+	mov	SECOND_LITLEN, r11
+	choose_table r10, r11, r12
+	refill	rcx, SECOND_IN, SECOND_SPENT
+	bzhi	r11, rcx, r10
+	.p2align 6
+.Ltwo:
+	pair	first_1, FIRST
+	pair	second_1, SECOND
+	pair	first_2, FIRST
+	pair	second_2, SECOND
+	mov	rbx, FIRST_LOOP
+	mov	rbp, FIRST_IN
+	cmp	rbp, [rbx + IN_LIMIT]
+	jae	.Ltwo_end
+	cmp	rdi, [rbx + OUT_LIMIT]
+	jae	.Ltwo_end
+	mov	rbx, SECOND_LOOP
+	mov	rbp, SECOND_IN
+	cmp	rbp, [rbx + IN_LIMIT]
+	jae	.Ltwo_end
+	cmp	rsi, [rbx + OUT_LIMIT]
+	jb	.Ltwo
+	jmp	.Ltwo_end
+
+	pair_rarely first_1, rdi, .Lfirst_exception
+	pair_rarely first_2, rdi, .Lfirst_exception
+	pair_rarely second_1, rsi, .Lsecond_exception
+	pair_rarely second_2, rsi, .Lsecond_exception
+.Lfirst_exception:				/* as in own_x86_64_one */
+	mov	rbx, FIRST_PENDING
+	test	rbx, rbx
+	cmove	rbx, rbp
+	mov	FIRST_PENDING, rbx
+	jmp	.Ltwo_end
+.Lsecond_exception:
+	mov	rbx, SECOND_PENDING
+	test	rbx, rbx
+	cmove	rbx, rbp
+	mov	SECOND_PENDING, rbx
+.Ltwo_end:
+	mov	rbx, FIRST_LOOP
+	mov	rbp, FIRST_IN
+	mov	[rbx + IN], rbp
+	mov	rbp, FIRST_SPENT
+	mov	[rbx + SPENT], rbp
+	mov	rbp, FIRST_PENDING
+	mov	[rbx + PENDING], rbp
+	mov	[rbx + OUT], rdi
+	mov	[rbx + BITS], rax
+	mov	rbx, SECOND_LOOP
+	mov	rbp, SECOND_IN
+	mov	[rbx + IN], rbp
+	mov	rbp, SECOND_SPENT
+	mov	[rbx + SPENT], rbp
+	mov	rbp, SECOND_PENDING
+	mov	[rbx + PENDING], rbp
+	mov	[rbx + OUT], rsi
+	mov	[rbx + BITS], rcx
+	restore_registers FRAME_BYTES
+	.size	own_x86_64_two, . - own_x86_64_two
+
+#endif
+
+	.section .note.GNU-stack, "", @progbits
