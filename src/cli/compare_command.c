@@ -53,38 +53,6 @@ static void compare_help(void)
 	puts("\nexit status: 0 done, 1 failure, 2 wrong usage");
 }
 
-/* How many arguments from `at` on are one flag with its value; 0: it is none. */
-static int flag_words(int argc, char **argv, int at)
-{
-	const char *argument = argv[at];
-	if (argument[0] != '-' || !argument[1])
-		return 0;
-	return strchr(argument, '=') || at + 1 == argc ? 1 : 2;
-}
-
-/* Flags may stand before, between and behind the folders. */
-static int parse(int argc, char **argv, struct compare_settings *settings, char **operands,
-		 size_t *ret_operand_count)
-{
-	char error[FLAG_ERROR_BYTES_MAX];
-	size_t count = 0;
-	for (int i = 1, words; i < argc; i += words) {
-		words = flag_words(argc, argv, i);
-		if (words == 0) {
-			operands[count++] = argv[i];
-			words = 1;
-			continue;
-		}
-		/* flags_parse() begins behind a command's name. */
-		if (flags_parse(flags, FLAG_COUNT, words + 1, argv + i - 1, settings, NULL, error) < 0) {
-			fprintf(stderr, "akamai-prof: compare: %s\n", error);
-			return -1;
-		}
-	}
-	*ret_operand_count = count;
-	return 0;
-}
-
 static int has_colour(void)
 {
 	const char *terminal = getenv("TERM"), *no_colour = getenv("NO_COLOR");
@@ -108,7 +76,11 @@ int compare_command(int argc, char **argv)
 		fprintf(stderr, "akamai-prof: out of memory\n");
 		return 1;
 	}
-	int status = parse(argc, argv, &settings, operands, &count) < 0 ? 2 : 0;
+	int status = 0;
+	if (flags_parse_operands(flags, FLAG_COUNT, argc, argv, &settings, operands, &count, error) < 0) {
+		fprintf(stderr, "akamai-prof: compare: %s\n", error);
+		status = 2;
+	}
 	if (status == 0 && (count < 2 || count > COMPARE_SIDES_MAX)) {
 		fprintf(stderr,
 			"akamai-prof: compare wants from two to %d run folders or pprof files: "

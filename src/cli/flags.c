@@ -172,40 +172,71 @@ static void flag_unknown(const struct flag *flags, size_t flag_count, const char
 		snprintf(error, FLAG_ERROR_BYTES_MAX, "there is no flag %.80s; -help lists them", argument);
 }
 
+/* One flag with its value, from argv[*at] on; `at` moves to the last word of it. */
+static int flag_take(const struct flag *flags, size_t flag_count, int argc, char **argv, int *at,
+		     void *target, int *given, char error[static FLAG_ERROR_BYTES_MAX])
+{
+	const char *argument = argv[*at];
+	const char *name = argument + (argument[1] == '-' ? 2 : 1);
+	size_t bytes = strcspn(name, "=");
+	const struct flag *flag = flag_find(flags, flag_count, name, bytes);
+	if (!flag) {
+		flag_unknown(flags, flag_count, argument, name, bytes, error);
+		return -1;
+	}
+	const char *text = name[bytes] == '=' ? name + bytes + 1 : NULL;
+	if (!text && flag->kind == FLAG_SWITCH)
+		text = "true";
+	if (!text && *at + 1 < argc)
+		text = argv[++*at];
+	if (!text) {
+		snprintf(error, FLAG_ERROR_BYTES_MAX, "-%s wants a value: -%s %s", flag->name, flag->name,
+			 flag->kind == FLAG_CHOICE ? flag->choices : flag->argument);
+		return -1;
+	}
+	char origin[NAME_BYTES_MAX + 2];
+	snprintf(origin, sizeof origin, "-%s", flag->name);
+	if (flag_set(flag, text, target, origin, error) < 0)
+		return -1;
+	if (given)
+		given[flag - flags] = 1;
+	return 0;
+}
+
+static int is_operand(const char *argument)
+{
+	return argument[0] != '-' || argument[1] == 0;
+}
+
 int flags_parse(const struct flag *flags, size_t flag_count, int argc, char **argv, void *target, int *given,
 		char error[static FLAG_ERROR_BYTES_MAX])
 {
 	for (int i = 1; i < argc; i++) {
-		const char *argument = argv[i];
-		if (argument[0] != '-' || argument[1] == 0) {
+		if (is_operand(argv[i])) {
 			snprintf(error, FLAG_ERROR_BYTES_MAX,
-				 "\"%.80s\" is not a flag; this command takes flags only", argument);
+				 "\"%.80s\" is not a flag; this command takes flags only", argv[i]);
 			return -1;
 		}
-		const char *name = argument + (argument[1] == '-' ? 2 : 1);
-		size_t bytes = strcspn(name, "=");
-		const struct flag *flag = flag_find(flags, flag_count, name, bytes);
-		if (!flag) {
-			flag_unknown(flags, flag_count, argument, name, bytes, error);
+		if (flag_take(flags, flag_count, argc, argv, &i, target, given, error) < 0)
 			return -1;
-		}
-		const char *text = name[bytes] == '=' ? name + bytes + 1 : NULL;
-		if (!text && flag->kind == FLAG_SWITCH)
-			text = "true";
-		if (!text && i + 1 < argc)
-			text = argv[++i];
-		if (!text) {
-			snprintf(error, FLAG_ERROR_BYTES_MAX, "-%s wants a value: -%s %s", flag->name,
-				 flag->name, flag->argument);
-			return -1;
-		}
-		char origin[NAME_BYTES_MAX + 2];
-		snprintf(origin, sizeof origin, "-%s", flag->name);
-		if (flag_set(flag, text, target, origin, error) < 0)
-			return -1;
-		if (given)
-			given[flag - flags] = 1;
 	}
+	return 0;
+}
+
+int flags_parse_operands(const struct flag *flags, size_t flag_count, int argc, char **argv, void *target,
+			 char **operands, size_t *ret_operand_count, char error[static FLAG_ERROR_BYTES_MAX])
+{
+	size_t count = 0;
+	int flags_over = 0;
+	for (int i = 1; i < argc; i++) {
+		if (flags_over || is_operand(argv[i]))
+			operands[count++] = argv[i];
+		else if (strcmp(argv[i], "--") == 0)
+			flags_over = 1;
+		else if (flag_take(flags, flag_count, argc, argv, &i, target, NULL, error) < 0)
+			return -1;
+	}
+	*ret_operand_count = count;
 	return 0;
 }
 

@@ -35,6 +35,10 @@ struct flag {
  * which were on the command line. An argument that is no flag is an error. */
 int flags_parse(const struct flag *flags, size_t flag_count, int argc, char **argv, void *target, int *given,
 		char error[static FLAG_ERROR_BYTES_MAX]);
+/* The same with operands before, between and behind the flags, and behind "--" whatever they look like; "-"
+ * is one. `operands` has room for argc. */
+int flags_parse_operands(const struct flag *flags, size_t flag_count, int argc, char **argv, void *target,
+			 char **operands, size_t *ret_operand_count, char error[static FLAG_ERROR_BYTES_MAX]);
 /* Sets one flag from text, as if it came from the command line; `origin` names it in the error ("-limit",
  * "YAEGI_HTTP_LIMIT"). */
 int flag_set(const struct flag *flag, const char *text, void *target, const char *origin,
