@@ -5,7 +5,7 @@ _akamai_prof() {
 	local word=${COMP_WORDS[COMP_CWORD]} program=${COMP_WORDS[0]} command=()
 	if [ "${program##*/}" = akamai-prof ]; then
 		if [ "$COMP_CWORD" -eq 1 ]; then
-			mapfile -t COMPREPLY < <(compgen -W "compare experiment record report simulate doctor help version -prog" -- "$word")
+			mapfile -t COMPREPLY < <(compgen -W "compare experiment inflate record report simulate doctor help version -prog" -- "$word")
 			return
 		fi
 		command=("${COMP_WORDS[1]}")

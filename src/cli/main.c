@@ -13,6 +13,7 @@
 #include "cli/doctor.h"
 #include "cli/experiment_command.h"
 #include "cli/flags.h"
+#include "cli/inflate_command.h"
 #include "cli/record_command.h"
 #include "cli/report_command.h"
 #include "cli/run.h"
@@ -20,8 +21,8 @@
 
 extern char **environ;
 
-static const char *const commands[] = { "compare",  "experiment", "record", "report",
-					"simulate", "doctor",	  "help",   "version" };
+static const char *const commands[] = { "compare",  "experiment", "inflate", "record", "report",
+					"simulate", "doctor",	  "help",    "version" };
 
 static void main_help(void)
 {
@@ -36,6 +37,8 @@ static void main_help(void)
 	     "  report     draw a run's report and flame graphs again\n"
 	     "  compare    runs side by side: throughput, CPU, memory, and what is more than noise\n"
 	     "  experiment interpreted and direct, full and reduced parsing, side by side, measured here\n"
+	     "  inflate    decode gzip files, see whether they are whole, or how fast each decoder is on "
+	     "them\n"
 	     "  simulate   a local SIEM API over TLS: signatures checked, deterministic events, faults on "
 	     "demand\n"
 	     "  doctor     what this host can and cannot do, and what to do about it\n"
@@ -67,6 +70,8 @@ static int main_command(int argc, char **argv)
 		return record_command(argc - 1, argv + 1);
 	if (strcmp(command, "experiment") == 0)
 		return experiment_command(argc - 1, argv + 1);
+	if (strcmp(command, "inflate") == 0)
+		return inflate_command(argc - 1, argv + 1);
 	if (strcmp(command, "compare") == 0)
 		return compare_command(argc - 1, argv + 1);
 	if (strcmp(command, "report") == 0)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/files.h"
+#include "cli/inflate_command.h"
 #include "cli/run.h"
 #include "cli/state.h"
 
@@ -70,7 +71,7 @@ static void run_flow_settings(const struct settings *settings, struct run *run, 
 		},
 		.receive_bytes = settings->config_count == 1 ? FLOW_RECEIVE_ALONE_BYTES : 0,
 		.sink = settings->sink_options,
-		.inflate = (enum inflate_engine)settings->inflate,
+		.inflate = inflate_choice(settings->inflate),
 		.scan_kernel = settings->scan,
 		.identity = settings->identity,
 		.budget_ns = settings->poll_timeout_ns,

@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/duration.h"
+#include "cli/inflate_command.h"
 #include "flow/fleet.h"
 #include "profiler/profiler.h"
 
@@ -110,7 +111,9 @@ const struct flag settings_flags[] = {
 	  "auto|fixed|plain", 0, 0 },
 	{ "tls", FLAG_CHOICE, AT(tls_mode), NULL, "who opens TLS records", "auto|ktls|inplace|ssl", 0, 0 },
 	{ "tls-versions", FLAG_CHOICE, AT(tls_versions), NULL, "TLS versions to offer", "all|1.2|1.3", 0, 0 },
-	{ "inflate", FLAG_CHOICE, AT(inflate), NULL, "gzip decoder", "auto|isal", 0, 0 },
+	{ "inflate", FLAG_CHOICE, AT(inflate), NULL,
+	  "gzip decoder: ours (auto and own; own-c without assembly), or a library for a second opinion",
+	  INFLATE_CHOICES, 0, 0 },
 	{ "scan", FLAG_TEXT, AT(scan), "KERNEL",
 	  "line scanner: avx512, avx2, sse2, neon, scalar (default: the best)", NULL, 0, 0 },
 	{ "identity", FLAG_SWITCH, AT(identity), NULL, "do not ask for gzip", NULL, 0, 0 },
