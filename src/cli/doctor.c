@@ -12,6 +12,7 @@
 
 #include "confine/confine.h"
 #include "control/control.h"
+#include "inflate/inflate.h"
 #include "profiler/profiler.h"
 #include "ring/ring.h"
 #include "scan/scan.h"
@@ -136,6 +137,40 @@ static void doctor_cpu(struct doctor *doctor)
 	say(doctor, DOCTOR_OK, "CPU", text);
 }
 
+/* What the decoder's assembly needs and this x86-64 lacks; "": nothing. */
+static void inflate_lacks(char *text, size_t text_bytes)
+{
+#if defined(__x86_64__)
+	snprintf(text, text_bytes, "%s%s%s", __builtin_cpu_supports("avx2") ? "" : " AVX2",
+		 __builtin_cpu_supports("bmi2") ? "" : " BMI2", __builtin_cpu_supports("bmi") ? "" : " BMI1");
+#else
+	text[0] = 0;
+	(void)text_bytes;
+#endif
+}
+
+static void doctor_inflate(struct doctor *doctor)
+{
+	struct arena arena = { 0 };
+	char text[256], lacks[64];
+	if (arena_open(&arena, 1 << 20) < 0)
+		return;
+	const char *name = inflate_engine_name(inflate_create(INFLATE_ENGINE_AUTO, &arena));
+	inflate_lacks(lacks, sizeof lacks);
+	if (lacks[0])
+		snprintf(text, sizeof text,
+			 "%s, our decoder in C: this processor lacks%s, which its assembly needs "
+			 "(akamai-prof inflate -bench FILE.gz says whether -inflate isal is faster)",
+			 name, lacks);
+	else if (strcmp(name, "own-c") == 0)
+		snprintf(text, sizeof text, "%s, our decoder in C: its assembly is for x86-64", name);
+	else
+		snprintf(text, sizeof text, "%s, our decoder in assembly: this processor has AVX2 and BMI2",
+			 name);
+	say(doctor, lacks[0] ? DOCTOR_DEGRADED : DOCTOR_OK, "inflate", text);
+	arena_finish(&arena);
+}
+
 static void doctor_trust(struct doctor *doctor)
 {
 	static const char bundle[] = "/etc/ssl/certs/ca-certificates.crt";
@@ -229,6 +264,7 @@ static void doctor_look(struct doctor *doctor)
 	snprintf(text, sizeof text, "Linux %.100s %.60s", names.release, names.machine);
 	say(doctor, DOCTOR_OK, "kernel", text);
 	doctor_cpu(doctor);
+	doctor_inflate(doctor);
 	doctor_ring(doctor);
 	doctor_memlock(doctor);
 	doctor_ktls(doctor);
