@@ -37,6 +37,7 @@ struct inflate {
 	enum fault fault;
 	uint64_t offset_bytes;
 	uint64_t plain_bytes;
+	uint64_t paired_bytes;
 	uint64_t members;
 	uint32_t checksum;    /* of the member's plain bytes so far */
 	uint32_t size_modulo; /* their count modulo 2^32, as the trailer has it */
@@ -77,6 +78,7 @@ void inflate_begin(struct inflate *inflate)
 	inflate->fault = FAULT_NONE;
 	inflate->offset_bytes = 0;
 	inflate->plain_bytes = 0;
+	inflate->paired_bytes = 0;
 	inflate->members = 0;
 	gzip_header_begin(&inflate->header);
 }
@@ -285,6 +287,7 @@ static size_t two_step(struct inflate_job *jobs[2])
 	size_t moved_bytes = 0;
 	for (int i = 0; i < 2; i++) {
 		const uint8_t *before = jobs[i]->in->next;
+		jobs[i]->inflate->paired_bytes += (size_t)(out[i].next - jobs[i]->out->next);
 		moved_bytes += body_count(jobs[i]->inflate, jobs[i]->in, &in[i], jobs[i]->out, &out[i]);
 		count_input(jobs[i]->inflate, (size_t)(jobs[i]->in->next - before));
 	}
@@ -323,6 +326,11 @@ uint64_t inflate_offset(const struct inflate *inflate)
 uint64_t inflate_plain_bytes(const struct inflate *inflate)
 {
 	return inflate->plain_bytes;
+}
+
+uint64_t inflate_paired_bytes(const struct inflate *inflate)
+{
+	return inflate->paired_bytes;
 }
 
 uint64_t inflate_members(const struct inflate *inflate)

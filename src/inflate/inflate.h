@@ -81,6 +81,7 @@ enum fault inflate_end(struct inflate *inflate);
 enum fault inflate_fault(const struct inflate *inflate);
 uint64_t inflate_offset(const struct inflate *inflate);	     /* compressed bytes consumed; if broken: where */
 uint64_t inflate_plain_bytes(const struct inflate *inflate); /* plain bytes produced in this stream */
-uint64_t inflate_members(const struct inflate *inflate);     /* members completed in this stream */
+uint64_t inflate_paired_bytes(const struct inflate *inflate); /* of those: together with another stream */
+uint64_t inflate_members(const struct inflate *inflate);      /* members completed in this stream */
 
 #endif
