@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/span.h"
 
 /* An engine may read ahead of the end of its stream, but no further than a gzip trailer is long: so what it
@@ -27,6 +28,16 @@ struct engine {
 	size_t state_bytes;
 	size_t state_alignment;
 
+	/* Not 0: the engine does not work in pieces. The input of a stream, at most so many bytes, is kept
+	 * until inflate_input_over(); then push() sees all that is left of it at once. FULL with room left
+	 * says that the plain bytes are more than the engine has memory for. */
+	size_t whole_bytes_max;
+	/* What the engine takes beside its state, and how much of the arena that is. create(): 0, or -1 when
+	 * there is no memory. NULL, all three: nothing. */
+	size_t (*create_bytes)(void);
+	int (*create)(void *state, struct arena *arena);
+	void (*finish)(void *state);
+
 	/* Makes ready for the first bit of a stream. Cheap: touches no table. */
 	void (*begin)(void *state);
 
@@ -34,7 +45,7 @@ struct engine {
 	 * output is pending. FULL: the output is full, or has less than INFLATE_ROOM_BYTES left and had more.
 	 * DONE: the stream has ended and every plain byte has been handed out. BROKEN: it is not deflate;
 	 * what was handed out is a beginning of what came before the damage. Input and output must each be at
-	 * most ENGINE_PIECE_BYTES_MAX. */
+	 * most ENGINE_PIECE_BYTES_MAX, but for an engine that takes it whole. */
 	enum step (*push)(void *state, struct cursor_in *in, const uint8_t *history, struct cursor_out *out);
 
 	/* Works on two streams until one of them can not go on by itself: then push() is called for both.
@@ -57,6 +68,7 @@ struct engine {
 #define ENGINE_TWO_BYTES_MIN ((size_t)64)
 
 extern const struct engine engine_isal;
+extern const struct engine engine_libdeflate;
 extern const struct engine engine_own_c;
 #if defined(__x86_64__)
 extern const struct engine engine_own_x86_64; /* only where own_x86_64_is_here() */

@@ -43,18 +43,35 @@ struct inflate {
 	uint32_t size_modulo; /* their count modulo 2^32, as the trailer has it */
 	struct gzip_header header;
 	struct gzip_trailer trailer;
+	/* for an engine that wants all input at once */
+	uint8_t *kept_base;
+	struct cursor_in kept;
+	int is_over;
 };
+
+/* Of input that is kept. */
+enum { KEPT_ALIGNMENT = 4096 };
 
 static const struct engine *engine_of(enum inflate_engine engine)
 {
-	CHECK_LE((unsigned)engine, (unsigned)INFLATE_ENGINE_OWN_C);
+	CHECK_LE((unsigned)engine, (unsigned)INFLATE_ENGINE_LIBDEFLATE);
 	if (engine == INFLATE_ENGINE_ISAL)
 		return &engine_isal;
+	if (engine == INFLATE_ENGINE_LIBDEFLATE)
+		return &engine_libdeflate;
 #if defined(__x86_64__)
 	if (engine != INFLATE_ENGINE_OWN_C && own_x86_64_is_here())
 		return &engine_own_x86_64;
 #endif
 	return &engine_own_c;
+}
+
+size_t inflate_bytes_needed(enum inflate_engine engine)
+{
+	const struct engine *chosen = engine_of(engine);
+	return sizeof(struct inflate) + _Alignof(struct inflate) + chosen->state_bytes +
+	       chosen->state_alignment + chosen->whole_bytes_max + KEPT_ALIGNMENT +
+	       (chosen->create_bytes ? chosen->create_bytes() : 0);
 }
 
 struct inflate *inflate_create(enum inflate_engine engine, struct arena *arena)
@@ -63,8 +80,18 @@ struct inflate *inflate_create(enum inflate_engine engine, struct arena *arena)
 	struct inflate *inflate = arena_take(arena, sizeof *inflate, _Alignof(struct inflate));
 	inflate->engine = chosen;
 	inflate->engine_state = arena_take(arena, chosen->state_bytes, chosen->state_alignment);
+	if (chosen->whole_bytes_max)
+		inflate->kept_base = arena_take(arena, chosen->whole_bytes_max, KEPT_ALIGNMENT);
+	if (chosen->create && chosen->create(inflate->engine_state, arena) < 0)
+		return NULL;
 	inflate_begin(inflate);
 	return inflate;
+}
+
+void inflate_finish(struct inflate *inflate)
+{
+	if (inflate && inflate->engine->finish)
+		inflate->engine->finish(inflate->engine_state);
 }
 
 const char *inflate_engine_name(const struct inflate *inflate)
@@ -80,6 +107,8 @@ void inflate_begin(struct inflate *inflate)
 	inflate->plain_bytes = 0;
 	inflate->paired_bytes = 0;
 	inflate->members = 0;
+	inflate->kept = (struct cursor_in){ inflate->kept_base, inflate->kept_base };
+	inflate->is_over = 0;
 	gzip_header_begin(&inflate->header);
 }
 
@@ -123,12 +152,12 @@ static void body_done(struct inflate *inflate)
 	inflate->state = STATE_TRAILER;
 }
 
-static struct cursor_in piece_of_input(const struct cursor_in *in)
+static struct cursor_in piece_of_input(const struct inflate *inflate, const struct cursor_in *in)
 {
-	size_t bytes = cursor_in_bytes(in);
-	return (struct cursor_in){
-		in->next, in->next + (bytes < ENGINE_PIECE_BYTES_MAX ? bytes : ENGINE_PIECE_BYTES_MAX)
-	};
+	size_t bytes = cursor_in_bytes(in), bytes_max = ENGINE_PIECE_BYTES_MAX;
+	if (inflate->engine->whole_bytes_max)
+		bytes_max = inflate->engine->whole_bytes_max;
+	return (struct cursor_in){ in->next, in->next + (bytes < bytes_max ? bytes : bytes_max) };
 }
 
 static struct cursor_out piece_of_room(const struct inflate *inflate, const struct cursor_out *out)
@@ -159,7 +188,7 @@ static enum step body_step(struct inflate *inflate, struct cursor_in *in, const 
 			   struct cursor_out *out)
 {
 	int has_input = in->next < in->end;
-	struct cursor_in piece_in = piece_of_input(in);
+	struct cursor_in piece_in = piece_of_input(inflate, in);
 	struct cursor_out piece_out = piece_of_room(inflate, out);
 	enum step step = inflate->engine->push(inflate->engine_state, &piece_in, history, &piece_out);
 	size_t moved_bytes = body_count(inflate, in, &piece_in, out, &piece_out);
@@ -170,7 +199,9 @@ static enum step body_step(struct inflate *inflate, struct cursor_in *in, const 
 	else if (step == STEP_DONE)
 		body_done(inflate);
 	else if (moved_bytes == 0 && has_input) /* there was room: a stuck engine must not hang us */
-		inflate_break(inflate, FAULT_INFLATE_DATA);
+		inflate_break(inflate, inflate->engine->whole_bytes_max && step == STEP_FULL
+					       ? FAULT_INFLATE_LIMIT
+					       : FAULT_INFLATE_DATA);
 	return step;
 }
 
@@ -239,9 +270,37 @@ static void count_input(struct inflate *inflate, size_t consumed_bytes)
 		inflate_break(inflate, FAULT_INFLATE_LIMIT);
 }
 
+/* For an engine that wants all input at once. */
+static enum step keep_input(struct inflate *inflate, struct cursor_in *in)
+{
+	size_t kept_bytes = cursor_in_bytes(&inflate->kept), bytes = cursor_in_bytes(in);
+	if (bytes > inflate->engine->whole_bytes_max - kept_bytes && inflate->state != STATE_BROKEN) {
+		inflate->offset_bytes = kept_bytes;
+		inflate_break(inflate, FAULT_INFLATE_LIMIT);
+	}
+	if (inflate->state == STATE_BROKEN)
+		return STEP_BROKEN;
+	if (bytes)
+		memcpy(inflate->kept_base + kept_bytes, in->next, bytes);
+	in->next += bytes;
+	inflate->kept.end += bytes;
+	return STEP_HUNGRY;
+}
+
+void inflate_input_over(struct inflate *inflate)
+{
+	inflate->is_over = 1;
+}
+
 enum step inflate_push(struct inflate *inflate, struct cursor_in *in, const uint8_t *history,
 		       struct cursor_out *out)
 {
+	if (inflate->engine->whole_bytes_max) {
+		if (!inflate->is_over)
+			return keep_input(inflate, in);
+		CHECK_EQ(cursor_in_bytes(in), (size_t)0);
+		in = &inflate->kept;
+	}
 	int had_room = cursor_out_bytes(out) >= INFLATE_ROOM_BYTES;
 	for (;;) {
 		const uint8_t *before = in->next;
@@ -278,7 +337,7 @@ static size_t two_step(struct inflate_job *jobs[2])
 	struct cursor_out out[2];
 	struct engine_job pieces[2];
 	for (int i = 0; i < 2; i++) {
-		in[i] = piece_of_input(jobs[i]->in);
+		in[i] = piece_of_input(jobs[i]->inflate, jobs[i]->in);
 		out[i] = piece_of_room(jobs[i]->inflate, jobs[i]->out);
 		pieces[i] = (struct engine_job){ jobs[i]->inflate->engine_state, &in[i], jobs[i]->history,
 						 &out[i] };

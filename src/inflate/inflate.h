@@ -24,6 +24,11 @@
  * padding) is limited to so many bytes per plain byte, after so many for free: see inflate.c. */
 #define INFLATE_INPUT_PER_PLAIN_MAX 16
 #define INFLATE_INPUT_FREE_BYTES 1048576
+/* libdeflate needs all of a stream at once, and room for all of a member's plain bytes. The largest page, 600
+ * 000 events of 1.9 KB, is 1.2 GB, or 220 MB compressed at level 1. Memory that is not used is only address
+ * space. */
+#define INFLATE_WHOLE_GZIP_BYTES_MAX ((size_t)256 << 20)
+#define INFLATE_WHOLE_PLAIN_BYTES_MAX ((size_t)2048 << 20)
 
 /* Deflate copies from the last 32 KB that it wrote (RFC 1951, section 2). */
 #define INFLATE_HISTORY_BYTES ((size_t)32768)
@@ -36,13 +41,19 @@ enum inflate_engine {
 	INFLATE_ENGINE_AUTO, /* own */
 	INFLATE_ENGINE_OWN,  /* with the fastest loop that this processor can run */
 	INFLATE_ENGINE_ISAL,
-	INFLATE_ENGINE_OWN_C, /* its reference, in C only: what other processors get */
+	INFLATE_ENGINE_OWN_C,	   /* its reference, in C only: what other processors get */
+	INFLATE_ENGINE_LIBDEFLATE, /* whole streams only: see inflate_input_over() */
 };
 
 struct inflate; /* opaque; lives in the arena */
 
+/* Address space that inflate_create() takes from the arena: under 256 KB, but for libdeflate. */
+size_t inflate_bytes_needed(enum inflate_engine engine);
+/* NULL: libdeflate has no memory. */
 struct inflate *inflate_create(enum inflate_engine engine, struct arena *arena);
-const char *inflate_engine_name(const struct inflate *inflate); /* "own-x86", "own-c", "isal" */
+/* Gives back what is not the arena's, which is something of libdeflate's only. Accepts NULL. */
+void inflate_finish(struct inflate *inflate);
+const char *inflate_engine_name(const struct inflate *inflate); /* "own-x86", "own-c", "isal" ... */
 
 /* Begins a new stream (page). Cheap. */
 void inflate_begin(struct inflate *inflate);
@@ -73,6 +84,11 @@ struct inflate_job {
  * do that: faster than one after the other, because neither waits for the other's table lookups. The jobs
  * share nothing, and each ends as it would alone. */
 void inflate_push_two(struct inflate_job *first, struct inflate_job *second);
+
+/* All input has been pushed. From then on inflate_push() is called without input, until it does not answer
+ * FULL. Needed for libdeflate, which only kept what it was given, up to INFLATE_WHOLE_GZIP_BYTES_MAX; for
+ * others nothing changes. May be called again. */
+void inflate_input_over(struct inflate *inflate);
 
 /* The input is over. FAULT_NONE only if at least one member was complete and proven and nothing is open. Zero
  * bytes behind the last member are accepted, as gzip(1) does; all else there is FAULT_INFLATE_TRAILING. */

@@ -12,7 +12,7 @@
 
 /* Tables for the fast loop are made when a block has shown that it is worth it: they cost as much as decoding
  * some hundred symbols, and a hostile stream can consist of blocks of a few bytes. */
-enum { SYMBOLS_BEFORE_PACKING = 32 };
+enum { SYMBOLS_BEFORE_JOINING = 32 };
 /* How many symbols are decoded carefully before the fast loop is thought of again. */
 enum { SYMBOLS_AT_A_TIME = 256 };
 
@@ -104,15 +104,15 @@ static enum step stored_copy(struct own *own, struct cursor_in *in, struct curso
 static int loop_is_possible(const struct own *own, const struct cursor_in *in, const struct cursor_out *out)
 {
 	_Static_assert(OWN_LOOP_OUT_BYTES < INFLATE_ROOM_BYTES, "one turn has room");
-	return own->state == OWN_SYMBOLS && own->symbols >= SYMBOLS_BEFORE_PACKING && own->copy_bytes == 0 &&
+	return own->state == OWN_SYMBOLS && own->symbols >= SYMBOLS_BEFORE_JOINING && own->copy_bytes == 0 &&
 	       own->plain_bytes >= OWN_LOOP_HISTORY_BYTES && cursor_in_bytes(in) >= OWN_LOOP_IN_BYTES + 8 &&
 	       cursor_out_bytes(out) >= INFLATE_ROOM_BYTES;
 }
 
 static struct own_loop loop_enter(struct own *own, const struct cursor_in *in, const struct cursor_out *out)
 {
-	if (!own->is_packed)
-		own_tables_pack(own);
+	if (!own->is_joined)
+		own_tables_join(own);
 	return (struct own_loop){
 		.in = in->next,
 		.in_limit = in->end - OWN_LOOP_IN_BYTES,
@@ -121,7 +121,7 @@ static struct own_loop loop_enter(struct own *own, const struct cursor_in *in, c
 		.bits = own->bits & ((UINT64_C(1) << own->bit_count) - 1),
 		.spent = 63 - own->bit_count,
 		.pending = own->pending,
-		.tables = own->fast + OWN_LITLEN_AT,
+		.tables = own->tables + OWN_LITLEN_AT,
 	};
 }
 
@@ -141,7 +141,7 @@ static enum step symbols_step(struct own *own, struct cursor_in *in, struct curs
 			      unsigned symbols_max)
 {
 	enum step step = own_careful_push(own, in, out, symbols_max);
-	if (own->symbols < SYMBOLS_BEFORE_PACKING)
+	if (own->symbols < SYMBOLS_BEFORE_JOINING)
 		own->symbols += symbols_max;
 	return step;
 }
@@ -162,7 +162,7 @@ static enum step own_step(struct own *own, struct cursor_in *in, struct cursor_o
 		return dynamic_begin(own, in);
 	case OWN_SYMBOLS:
 		return symbols_step(own, in, out,
-				    own->symbols < SYMBOLS_BEFORE_PACKING ? SYMBOLS_BEFORE_PACKING
+				    own->symbols < SYMBOLS_BEFORE_JOINING ? SYMBOLS_BEFORE_JOINING
 									  : SYMBOLS_AT_A_TIME);
 	case OWN_ENDED:
 	case OWN_BROKEN:

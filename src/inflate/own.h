@@ -31,57 +31,69 @@ enum {
 	OWN_PRECODE_BITS = 7,
 };
 
-/* ---- careful tables: one symbol an entry */
+/* ---- an entry of a table, as a number of eight bytes; the assembly reads its fields one by one
+ *
+ *	byte 0     code and extra bits; 0: an exception, which the fast loop does not consume
+ *	byte 1     code bits, and the count of literals << 6
+ *	bytes 2-3  up to two literals; of an exception: its kind, and the bits of its code
+ *	bytes 4-5  `next`, signed: to the table that the next lookup is in: 0, or OWN_TO_DISTANCE
+ *	bytes 6-7  `negated`, signed: minus what the extra bits are added to (see below); above 0: an
+ *exception
+ */
+typedef uint64_t own_entry;
 
-enum own_kind {
-	OWN_BAD, /* no code begins with these bits, or its symbol must not occur */
-	OWN_LITERAL,
-	OWN_BASE, /* a length or a distance, with extra bits */
-	OWN_END,
-	OWN_LONG, /* the code is longer than the table's index */
+enum own_exception {
+	OWN_END = 1, /* of the block */
+	OWN_LONG,    /* the code is longer than the table's index */
+	OWN_BAD,     /* no code begins with these bits, or its symbol must not occur */
 };
-
-struct own_symbol {
-	uint8_t kind;
-	uint8_t code_bits;
-	uint8_t extra_bits;
-	uint8_t unused;
-	uint16_t value; /* the literal, or the base */
-	uint16_t unused2;
-};
-
-/* Finds codes that are longer than a table's index, bit by bit (canonical codes of one length are consecutive
- * numbers). */
-struct own_long_codes {
-	uint16_t first[OWN_CODE_BITS_MAX + 1];	/* the first code of each length */
-	uint16_t counts[OWN_CODE_BITS_MAX + 1]; /* how many there are */
-	uint16_t at[OWN_CODE_BITS_MAX + 1];	/* where its symbols begin */
-	uint16_t symbols[OWN_LITLEN_COUNT];	/* sorted by length, then by number */
-};
-
-/* ---- fast tables: up to two literals and a length in one entry; see README.md */
-
-struct own_entry {
-	uint8_t total_bits; /* code and extra bits; 0: an exception, which consumes nothing */
-	uint8_t code;	    /* code bits, and the literals' count << 6 */
-	uint8_t literals[2];
-	int16_t next;	 /* to the table that the next lookup is in: 0, or OWN_TO_DISTANCE */
-	int16_t negated; /* minus the base (see OWN_NEGATED_*); above 0: an exception */
-} __attribute__((packed));
 
 /* From the litlen table back to the distance table, and a mask: all bits but 11 and 12 are set, so that the
  * value of a length's entry, minus (length + 2049), negated bit by bit and masked, is the length. */
 #define OWN_TO_DISTANCE (-(4096 + 2048 + 1))
 #define OWN_NEGATED_LITERAL                                                                                  \
-	(-2048) /* where harmless copies come from: not just written, no multiple of 4096 */
+	(-2048) /* harmless copies come from there: not just written, no multiple of 4096 */
 #define OWN_NEGATED_LENGTH(base) (-((base) + 2049))
 #define OWN_NEGATED_EXCEPTION_LITLEN 1
 #define OWN_NEGATED_EXCEPTION_DISTANCE                                                                       \
-	6144 /* the bits that the mask lacks, so that the length stays positive */
+	6144 /* the bits that the mask lacks: see walk_pair() in own_loop.c                                  \
+	      */
+
+/* A code of `bits` bits in front of what the entry has, so far as entries that are consumed go. */
+#define OWN_ENTRY_CODE(bits) ((own_entry)(bits)*0x101)
+#define OWN_ENTRY_LITERAL_COUNT ((own_entry)1 << 14)
+#define OWN_ENTRY_FIELDS(extra, byte2, byte3, next, negated)                                                 \
+	((own_entry)(extra) | (own_entry)(byte2) << 16 | (own_entry)(byte3) << 24 |                          \
+	 (own_entry)(uint16_t)(next) << 32 | (own_entry)(uint16_t)(negated) << 48)
+
+static inline unsigned own_total_bits(own_entry entry)
+{
+	return entry & 255;
+}
+
+static inline unsigned own_code_bits(own_entry entry)
+{
+	return entry >> 8 & 63;
+}
+
+static inline int own_is_exception(own_entry entry)
+{
+	return (int64_t)entry >= 0;
+}
+
+/* Sorted codes: a code that is longer than a table's index is found bit by bit, because canonical codes of
+ * one length are consecutive numbers. */
+struct own_codes {
+	uint16_t counts[OWN_CODE_BITS_MAX + 1]; /* of codes of each length */
+	uint16_t first[OWN_CODE_BITS_MAX + 1];	/* the first code of each length */
+	uint16_t at[OWN_CODE_BITS_MAX + 1];	/* where its symbols begin */
+	uint16_t symbols[OWN_LITLEN_COUNT];	/* sorted by length, then by number */
+};
 
 #define OWN_TABLES_ALIGNMENT 256
-#define OWN_LITLEN_AT 6400 /* a multiple of 256: the low byte of the loop's table pointer is an index width  \
-			    */
+#define OWN_LITLEN_AT                                                                                        \
+	6400 /* a multiple of 256: the low byte of the loop's table pointer is an index width                \
+	      */
 #define OWN_DISTANCE_AT (OWN_LITLEN_AT + OWN_TO_DISTANCE)
 #define OWN_TABLES_BYTES (OWN_LITLEN_AT + (8 << OWN_LITLEN_BITS))
 
@@ -129,16 +141,17 @@ enum own_state {
 };
 
 struct own {
-	/* First, because of its alignment. */
-	_Alignas(OWN_TABLES_ALIGNMENT) uint8_t fast[OWN_TABLES_BYTES];
-	struct own_symbol litlen[1 << OWN_LITLEN_BITS];
-	struct own_symbol distance[1 << OWN_DISTANCE_BITS];
-	struct own_long_codes litlen_long, distance_long;
+	/* The distance table at OWN_DISTANCE_AT, and the litlen table with joined symbols at OWN_LITLEN_AT.
+	 * First, because of its alignment. */
+	_Alignas(OWN_TABLES_ALIGNMENT) uint8_t tables[OWN_TABLES_BYTES];
+	own_entry litlen[1 << OWN_LITLEN_BITS]; /* one symbol an entry */
+	own_entry distance[1 << OWN_DISTANCE_BITS];
+	struct own_codes litlen_codes, distance_codes;
 
 	enum own_state state;
 	int is_final;	  /* the current block is the last one */
 	int is_fixed;	  /* `litlen` and `distance` are the fixed code's */
-	int is_packed;	  /* `fast` is made from them */
+	int is_joined;	  /* `tables` are made from them */
 	unsigned symbols; /* that the careful loop has decoded in this block */
 	uint64_t bits;	  /* the next bits, the lowest first; what is above the valid ones may be true too */
 	unsigned bit_count;  /* how many are valid, at most 63 */
@@ -151,7 +164,7 @@ struct own {
 	unsigned litlen_count, distance_count, precode_count;
 	unsigned index; /* of the next length to read */
 	uint8_t lengths[OWN_LITLEN_COUNT + OWN_DISTANCE_COUNT];
-	struct own_symbol precode[1 << OWN_PRECODE_BITS];
+	own_entry precode[1 << OWN_PRECODE_BITS];
 };
 
 /* Takes bytes into `bits` until 56 of them are valid or the input is at its end. */
@@ -183,13 +196,15 @@ static inline void own_drop(struct own *own, unsigned count)
 	own->bit_count -= count;
 }
 
-/* own_tables.c: what the symbols mean (RFC 1951, section 3.2.5). */
-extern const struct own_symbol own_litlen_symbols[OWN_LITLEN_COUNT], own_distance_symbols[OWN_DISTANCE_COUNT];
+/* own_tables.c: what the symbols mean (RFC 1951, section 3.2.5), without their codes. */
+extern const own_entry own_litlen_entries[OWN_LITLEN_COUNT], own_distance_entries[OWN_DISTANCE_COUNT];
+own_entry own_entry_with_code(own_entry entry, unsigned code_bits);
 /* 0, or -1 when the lengths are no code that zlib accepts. */
 int own_tables_precode(struct own *own);
 int own_tables_dynamic(struct own *own);
 void own_tables_fixed(struct own *own);
-void own_tables_pack(struct own *own);
+/* Makes `tables`. */
+void own_tables_join(struct own *own);
 
 /* own_header.c: DONE: the header is read, and `lengths` are complete. HUNGRY, BROKEN. */
 enum step own_header_push(struct own *own, struct cursor_in *in);

@@ -4,41 +4,47 @@
  * stream, the last bytes of a piece, and whatever the fast loop leaves. It is also what the fast loop is
  * compared with.
  */
-#include <string.h>
-
 #include "inflate/own.h"
 
 /* A code longer than a table's index. Codes of one length are consecutive numbers, read from the first bit
  * on. */
-static struct own_symbol long_find(const struct own_long_codes *codes, const struct own_symbol *symbols,
-				   uint64_t bits)
+static own_entry long_find(const struct own_codes *codes, const own_entry *entries, uint64_t bits)
 {
 	unsigned code = 0;
 	for (unsigned count = 1; count <= OWN_CODE_BITS_MAX; count++) {
 		code = code << 1 | (unsigned)(bits & 1);
 		bits >>= 1;
 		unsigned offset = code - codes->first[count];
-		if (code >= codes->first[count] && offset < codes->counts[count]) {
-			struct own_symbol symbol = symbols[codes->symbols[codes->at[count] + offset]];
-			symbol.code_bits = (uint8_t)count;
-			return symbol;
-		}
+		if (code >= codes->first[count] && offset < codes->counts[count])
+			return own_entry_with_code(entries[codes->symbols[codes->at[count] + offset]], count);
 	}
-	return (struct own_symbol){ .kind = OWN_BAD, .code_bits = OWN_CODE_BITS_MAX };
+	return 0; /* a complete code has no such bits */
+}
+
+/* Of an exception. */
+static enum own_exception exception_kind(own_entry entry)
+{
+	return (enum own_exception)(entry >> 16 & 255);
+}
+
+static unsigned exception_code_bits(own_entry entry)
+{
+	return entry >> 24 & 255;
 }
 
 /* 0: more bits are needed. */
-static int symbol_is_here(const struct own *own, struct own_symbol symbol)
+static int entry_is_here(const struct own *own, own_entry entry)
 {
-	return (unsigned)symbol.code_bits + symbol.extra_bits <= own->bit_count;
+	return (own_is_exception(entry) ? exception_code_bits(entry) : own_total_bits(entry)) <=
+	       own->bit_count;
 }
 
-static unsigned take_value(struct own *own, struct own_symbol symbol)
+/* Consumes it: minus the base, minus the extra bits. */
+static int take_value(struct own *own, own_entry entry)
 {
-	own_drop(own, symbol.code_bits);
-	unsigned value = symbol.value + own_peek(own, symbol.extra_bits);
-	own_drop(own, symbol.extra_bits);
-	return value;
+	unsigned extra = own_peek(own, own_total_bits(entry)) >> own_code_bits(entry);
+	own_drop(own, own_total_bits(entry));
+	return (int16_t)(entry >> 48) - (int)extra;
 }
 
 /* Copies as much of the match as there is room for. */
@@ -59,14 +65,14 @@ static void copy_match(struct own *own, struct cursor_out *out)
 
 static enum step distance_step(struct own *own)
 {
-	struct own_symbol symbol = own->distance[own_peek(own, OWN_DISTANCE_BITS)];
-	if (symbol.kind == OWN_LONG)
-		symbol = long_find(&own->distance_long, own_distance_symbols, own->bits);
-	if (!symbol_is_here(own, symbol))
+	own_entry entry = own->distance[own_peek(own, OWN_DISTANCE_BITS)];
+	if (own_is_exception(entry) && exception_kind(entry) == OWN_LONG)
+		entry = long_find(&own->distance_codes, own_distance_entries, own->bits);
+	if (!entry_is_here(own, entry))
 		return STEP_HUNGRY;
-	if (symbol.kind == OWN_BAD)
+	if (own_is_exception(entry))
 		return STEP_BROKEN;
-	own->copy_distance = take_value(own, symbol);
+	own->copy_distance = (unsigned)-take_value(own, entry);
 	if (own->copy_distance > own->plain_bytes)
 		return STEP_BROKEN; /* before the stream's first byte */
 	own->copy_bytes = own->pending;
@@ -76,45 +82,41 @@ static enum step distance_step(struct own *own)
 
 static enum step litlen_step(struct own *own, struct cursor_out *out)
 {
-	struct own_symbol symbol = own->litlen[own_peek(own, OWN_LITLEN_BITS)];
-	if (symbol.kind == OWN_LONG)
-		symbol = long_find(&own->litlen_long, own_litlen_symbols, own->bits);
-	if (!symbol_is_here(own, symbol))
+	own_entry entry = own->litlen[own_peek(own, OWN_LITLEN_BITS)];
+	if (own_is_exception(entry) && exception_kind(entry) == OWN_LONG)
+		entry = long_find(&own->litlen_codes, own_litlen_entries, own->bits);
+	if (!entry_is_here(own, entry))
 		return STEP_HUNGRY;
-	switch ((enum own_kind)symbol.kind) {
-	case OWN_LITERAL:
-		own_drop(own, symbol.code_bits);
-		*out->next++ = (uint8_t)symbol.value;
-		own->plain_bytes++;
-		return STEP_DONE;
-	case OWN_BASE:
-		own->pending = take_value(own, symbol);
-		return STEP_DONE;
-	case OWN_END:
-		own_drop(own, symbol.code_bits);
+	if (own_is_exception(entry)) {
+		if (exception_kind(entry) != OWN_END)
+			return STEP_BROKEN;
+		own_drop(own, exception_code_bits(entry));
 		own->state = own->is_final ? OWN_ENDED : OWN_BLOCK;
-		return STEP_DONE;
-	case OWN_LONG:
-	case OWN_BAD:
-		break;
+	} else if (entry & OWN_ENTRY_LITERAL_COUNT) {
+		own_drop(own, own_total_bits(entry));
+		*out->next++ = (uint8_t)(entry >> 16);
+		own->plain_bytes++;
+	} else {
+		own->pending = (unsigned)(-take_value(own, entry) + OWN_NEGATED_LENGTH(0));
 	}
-	return STEP_BROKEN;
+	return STEP_DONE;
 }
 
 enum step own_careful_push(struct own *own, struct cursor_in *in, struct cursor_out *out,
 			   unsigned symbols_max)
 {
-	for (unsigned count = 0; count < symbols_max && own->state == OWN_SYMBOLS; count++) {
+	for (unsigned count = 0;; count++) {
+		if (own->copy_bytes)
+			copy_match(own, out);
+		if (own->copy_bytes)
+			return STEP_FULL;
+		if (count == symbols_max || own->state != OWN_SYMBOLS)
+			return STEP_DONE;
 		if (out->next == out->end)
 			return STEP_FULL;
 		own_refill(own, in);
 		enum step step = own->pending ? distance_step(own) : litlen_step(own, out);
 		if (step != STEP_DONE)
 			return step;
-		if (own->copy_bytes)
-			copy_match(own, out);
-		if (own->copy_bytes)
-			return STEP_FULL;
 	}
-	return STEP_DONE;
 }

@@ -3,11 +3,11 @@
  * The header of a dynamic block (RFC 1951, section 3.2.7): how many lengths there are, the code that they are
  * written in, and the lengths. Goes on at any bit: what cannot be read whole stays in the bit buffer.
  */
-#include <string.h>
-
 #include "inflate/own.h"
 
 enum { END_OF_BLOCK = 256, LITLEN_MAX = 286, DISTANCE_MAX = 30 };
+/* The counts, or a code of 7 bits with 7 extra bits. */
+enum { HEADER_ITEM_BITS_MAX = 14 };
 
 static enum step header_counts(struct own *own)
 {
@@ -51,24 +51,24 @@ static enum step header_length(struct own *own)
 	static const struct {
 		uint8_t bits, least;
 	} repeats[3] = { { 2, 3 }, { 3, 3 }, { 7, 11 } };
-	struct own_symbol symbol = own->precode[own_peek(own, OWN_PRECODE_BITS)];
-	if (symbol.code_bits > own->bit_count)
+	own_entry entry = own->precode[own_peek(own, OWN_PRECODE_BITS)];
+	unsigned code_bits = own_code_bits(entry), symbol = entry >> 16 & 255;
+	if (code_bits > own->bit_count)
 		return STEP_HUNGRY;
-	if (symbol.value < 16) {
-		own_drop(own, symbol.code_bits);
-		own->lengths[own->index++] = (uint8_t)symbol.value;
+	if (symbol < 16) {
+		own_drop(own, code_bits);
+		own->lengths[own->index++] = (uint8_t)symbol;
 		return STEP_DONE;
 	}
-	unsigned extra_bits = repeats[symbol.value - 16].bits;
-	if (symbol.code_bits + extra_bits > own->bit_count)
+	unsigned extra_bits = repeats[symbol - 16].bits;
+	if (code_bits + extra_bits > own->bit_count)
 		return STEP_HUNGRY;
-	own_drop(own, symbol.code_bits);
-	unsigned count = repeats[symbol.value - 16].least + own_peek(own, extra_bits);
+	own_drop(own, code_bits);
+	unsigned count = repeats[symbol - 16].least + own_peek(own, extra_bits);
 	own_drop(own, extra_bits);
-	if (own->index + count > own->litlen_count + own->distance_count ||
-	    (symbol.value == 16 && own->index == 0))
+	if (own->index + count > own->litlen_count + own->distance_count || (symbol == 16 && own->index == 0))
 		return STEP_BROKEN;
-	memset(own->lengths + own->index, symbol.value == 16 ? own->lengths[own->index - 1] : 0, count);
+	memset(own->lengths + own->index, symbol == 16 ? own->lengths[own->index - 1] : 0, count);
 	own->index += count;
 	return STEP_DONE;
 }
@@ -77,7 +77,8 @@ enum step own_header_push(struct own *own, struct cursor_in *in)
 {
 	for (;;) {
 		enum step step;
-		own_refill(own, in);
+		if (own->bit_count < HEADER_ITEM_BITS_MAX)
+			own_refill(own, in);
 		if (own->state == OWN_DYNAMIC_COUNTS)
 			step = header_counts(own);
 		else if (own->state == OWN_DYNAMIC_PRECODE)

@@ -11,7 +11,7 @@ struct stepped {
 	intptr_t value;	  /* minus a distance, or minus (a length + 2049); above 0: an exception */
 	uintptr_t length; /* that now waits for its distance, or 0 */
 	unsigned literal_count;
-	uint8_t literals[4]; /* two, and two bytes of anything */
+	uint16_t literals;
 };
 
 /* Where a loop is. */
@@ -31,25 +31,26 @@ enum { COPY_BYTES = 64, OVERLAP_BYTES = 32 };
 
 INLINE struct stepped walk_step(struct walk *walk)
 {
-	struct own_entry entry;
+	own_entry entry;
 	memcpy(&entry, walk->table + 8 * (walk->bits & walk->index_mask), sizeof entry);
-	uint64_t extra = (walk->bits & ((UINT64_C(1) << entry.total_bits) - 1)) >> (entry.code & 63);
-	walk->bits >>= entry.total_bits;
-	walk->spent += entry.total_bits;
-	walk->table = walk->litlen + entry.next;
-	walk->index_mask = (1 << OWN_LITLEN_BITS) - 1 - ((unsigned)(entry.next < 0) << OWN_DISTANCE_BITS);
-	struct stepped stepped = { .value = entry.negated - (intptr_t)extra,
-				   .literal_count = entry.code >> 6 };
-	stepped.length = (uintptr_t)(~stepped.value & entry.next);
-	memcpy(stepped.literals, (const uint8_t *)&entry + offsetof(struct own_entry, literals),
-	       sizeof stepped.literals);
+	unsigned total_bits = own_total_bits(entry);
+	uint64_t extra = (walk->bits & ((UINT64_C(1) << total_bits) - 1)) >> own_code_bits(entry);
+	int16_t next = (int16_t)(entry >> 32);
+	walk->bits >>= total_bits;
+	walk->spent += total_bits;
+	walk->table = walk->litlen + next;
+	walk->index_mask = (1u << OWN_LITLEN_BITS) - 1 - ((unsigned)(next < 0) << OWN_DISTANCE_BITS);
+	struct stepped stepped = { .value = (int16_t)(entry >> 48) - (intptr_t)extra };
+	stepped.length = (uintptr_t)(~stepped.value & next);
+	stepped.literal_count = entry >> 14 & 3;
+	stepped.literals = (uint16_t)(entry >> 16);
 	return stepped;
 }
 
-/* Always four bytes: what is no literal is written over. */
+/* Always two bytes: what is no literal is written over. */
 INLINE void walk_literals(struct walk *walk, const struct stepped *stepped)
 {
-	memcpy(walk->out, stepped->literals, sizeof stepped->literals);
+	memcpy(walk->out, &stepped->literals, sizeof stepped->literals);
 	walk->out += stepped->literal_count;
 }
 
