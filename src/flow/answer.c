@@ -162,6 +162,7 @@ static enum step answer_plain(struct stream *stream, struct cursor_in *in)
 /* The body is complete: whatever inflate still holds comes out, nothing may be left open. */
 static enum step answer_close_body(struct stream *stream)
 {
+	inflate_input_over(stream->inflate);
 	enum step step = answer_body(stream);
 	if (!answer_is_page(stream))
 		return STEP_DONE;

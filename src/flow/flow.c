@@ -12,7 +12,8 @@
 #include "flow/worker.h"
 #include "scan/scan.h"
 
-/* Everything but the page's and the driver's address space, per stream; and what all streams share. */
+/* Everything but the decoder's, the page's and the driver's address space, per stream; and what all streams
+ * share. */
 #define FLOW_STREAM_BYTES ((size_t)4 << 20)
 #define FLOW_SHARED_BYTES ((size_t)8 << 20)
 
@@ -76,7 +77,8 @@ static size_t flow_bytes_needed(const struct flow_settings *settings)
 				      ? driver_program_bytes_needed(settings) + PROGRAM_BODY_BYTES_MAX
 				      : driver_plan_bytes_needed();
 	return FLOW_SHARED_BYTES +
-	       settings->config_count * (FLOW_STREAM_BYTES + page_bytes_needed() + driver_bytes);
+	       settings->config_count * (FLOW_STREAM_BYTES + inflate_bytes_needed(settings->inflate) +
+					 page_bytes_needed() + driver_bytes);
 }
 
 static int flow_open_streams(struct flow *flow, char *error)
@@ -363,6 +365,7 @@ void flow_finish(struct flow *flow)
 			stream->driver->table->finish(stream->driver);
 		if (stream->tls_slot)
 			tls_destroy(stream->tls_slot);
+		inflate_finish(stream->inflate);
 	}
 	if (flow->ring)
 		ring_finish(flow->ring);

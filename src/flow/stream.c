@@ -119,6 +119,10 @@ int stream_init(struct stream *stream, struct flow *flow, size_t index,
 	if (stream->tls_slot)
 		stream->plain = arena_take(arena, FLOW_PLAIN_BYTES, 4096);
 	stream->inflate = inflate_create(settings->inflate, arena);
+	if (!stream->inflate) {
+		snprintf(error, FLOW_TEXT_BYTES_MAX, "out of memory");
+		return -1;
+	}
 	stream->totals.content_encoding = "";
 	if (stream_init_driver(stream, index, error) < 0)
 		return -1;
