@@ -7,13 +7,15 @@
  * - libdeflate does not verify the header checksum (FHCRC), and decodes length symbols 286 and 287 and
  * distance symbols 30 and 31, which RFC 1951 3.2.6 says never occur. Where it alone says good, zlib and we
  * are right.
- * - zlib refuses a Huffman code that is incomplete when it reads it, ISA-L only when a missing code is used.
- *   The verdict can differ only for streams made for it, whose trailer is right; see incomplete_codes.
+ * - zlib and our own decoder refuse a Huffman code that is incomplete when they read it, ISA-L only when a
+ *   missing code is used. The verdict can differ only for streams made for it, whose trailer is right; see
+ *   incomplete_codes.
+ * - When a stream is broken, our own decoder has handed out all that zlib has; ISA-L less, at times.
  * - Which fault it is: a flipped bit may run one decoder out of input, and break another.
  */
 #include <libdeflate.h>
 
-#include "unit/inflate_peer.h"
+#include "inflate_plain.h"
 
 static struct peer peer;
 static struct bytes gzip;
@@ -22,8 +24,7 @@ static struct bytes decoded;
 
 static void fresh(void)
 {
-	if (!peer.inflate)
-		peer_open(&peer);
+	peer_fresh(&peer);
 	gzip.count = 0;
 	plain.count = 0;
 }
@@ -93,50 +94,19 @@ static void expect_good(uint64_t *seed)
 	EQ_BYTES(decoded.base, decoded.count, plain.base, plain.count);
 }
 
-static void append_kind(int kind, size_t count, uint64_t *seed)
-{
-	size_t end = plain.count + count;
-	switch (kind) {
-	case 0:
-		peer_append_events(&plain, count, seed);
-		break;
-	case 1:
-		peer_append_noise(&plain, count, seed);
-		break;
-	case 2: /* runs */
-		while (plain.count < end)
-			for (uint64_t i = peer_random(seed) % 700, byte = peer_random(seed) & 255; i; i--)
-				bytes_append_byte(&plain, (unsigned)byte);
-		break;
-	case 3: /* few symbols, long codes for the rest */
-		while (plain.count < end)
-			bytes_append_byte(&plain, (unsigned)__builtin_ctzll(peer_random(seed) | 1u << 30));
-		break;
-	default: /* copies from far and near */
-		peer_append_noise(&plain, count < 1000 ? count : 1000, seed);
-		while (plain.count < end) {
-			size_t far = 1 + peer_random(seed) % (plain.count < 32768 ? plain.count : 32768);
-			size_t length = 1 + peer_random(seed) % 300;
-			bytes_reserve(&plain, length);
-			for (; length; length--)
-				bytes_append_byte(&plain, plain.base[plain.count - far]);
-		}
-	}
-	plain.count = end;
-}
-
 static void zlib_streams_of_all_kinds(void)
 {
 	static const int levels[] = { 1, 6, 9 };
 	static const int strategies[] = { Z_DEFAULT_STRATEGY, Z_FILTERED, Z_HUFFMAN_ONLY, Z_RLE, Z_FIXED };
 	uint64_t seed = 31;
-	for (int kind = 0; kind < 5; kind++)
+	for (enum plain_kind kind = 0; kind < PLAIN_KINDS; kind++)
 		for (int l = 0; l < 3; l++)
 			for (int s = 0; s < 5; s++)
 				for (int round = 0; round < 3; round++) {
 					fresh();
 					size_t flush_every = round == 2 ? 700 : 0;
-					append_kind(kind, peer_random(&seed) % (round ? 90000 : 900), &seed);
+					plain_append(&plain, kind, peer_random(&seed) % (round ? 90000 : 900),
+						     &seed);
 					peer_append_header(&gzip, &(struct peer_header){
 									  .flags = peer_random(&seed) % 32 });
 					peer_append_deflate(&gzip, plain.base, plain.count, levels[l],
@@ -150,14 +120,14 @@ static void zlib_streams_of_all_kinds(void)
 static void libdeflate_streams_of_all_kinds(void)
 {
 	uint64_t seed = 37;
-	for (int kind = 0; kind < 5; kind++)
+	for (enum plain_kind kind = 0; kind < PLAIN_KINDS; kind++)
 		for (int level = 0; level <= 12; level += 2)
 			for (int members = 1; members < 4; members++) {
 				struct libdeflate_compressor *compressor = libdeflate_alloc_compressor(level);
 				fresh();
 				for (int i = 0; i < members; i++) {
 					size_t begin = plain.count;
-					append_kind(kind, peer_random(&seed) % 60000, &seed);
+					plain_append(&plain, kind, peer_random(&seed) % 60000, &seed);
 					size_t count = plain.count - begin;
 					size_t bound = libdeflate_gzip_compress_bound(compressor, count);
 					bytes_reserve(&gzip, bound);
@@ -177,7 +147,7 @@ static void make_victim(uint64_t *seed)
 	fresh();
 	for (uint64_t members = 1 + peer_random(seed) % 3; members; members--) {
 		size_t begin = plain.count;
-		append_kind((int)(peer_random(seed) % 5), peer_random(seed) % 3000, seed);
+		plain_append(&plain, peer_random(seed) % PLAIN_KINDS, peer_random(seed) % 3000, seed);
 		peer_append_header(&gzip, &(struct peer_header){ .flags = peer_random(seed) % 32,
 								 .extra_bytes = peer_random(seed) % 8,
 								 .name_bytes = peer_random(seed) % 8 });
@@ -280,7 +250,8 @@ static void damaged_deflate_with_a_fitting_trailer_is_good(void)
 	unsigned good_count = 0;
 	for (int victim = 0; victim < VICTIMS; victim++) {
 		fresh();
-		append_kind((int)(peer_random(&seed) % 5), 200 + peer_random(&seed) % 1500, &seed);
+		plain_append(&plain, peer_random(&seed) % PLAIN_KINDS, 200 + peer_random(&seed) % 1500,
+			     &seed);
 		for (int i = 0; i < DAMAGES; i++) {
 			body.count = 0;
 			peer_append_deflate(&body, plain.base, plain.count, (int)(peer_random(&seed) % 10),
@@ -317,9 +288,10 @@ static void damaged_deflate_with_a_fitting_trailer_is_good(void)
 	GT(good_count, 1000);
 }
 
-/* The accepted difference, pinned: should an engine become as strict as zlib, this test says so. */
+/* The accepted difference, pinned: should ISA-L become as strict as zlib, this test says so. */
 static void incomplete_codes(void)
 {
+	enum fault unused = peer_engine->refuses_incomplete_codes ? FAULT_INFLATE_DATA : FAULT_NONE;
 	uint8_t lengths[320] = { 0 };
 	struct bits bits = { 0 };
 	fresh();
@@ -329,8 +301,8 @@ static void incomplete_codes(void)
 	bits_append_symbol(&bits, lengths, 257, 256);
 	peer_append_bits(&gzip, &bits, "a", 1);
 	peer_run(&peer, &gzip, 1, 10, NULL);
-	EQ(peer.fault, FAULT_NONE);
-	EQ_BYTES(peer.plain.base, peer.plain.count, "a", 1);
+	EQ(peer.fault, unused);
+	EQ_BYTES(peer.plain.base, peer.plain.count, "a", unused == FAULT_NONE ? 1u : 0u);
 	EQ(zlib_run(&gzip), 0);
 
 	/* Used, a missing code is refused. */
@@ -343,6 +315,6 @@ static void incomplete_codes(void)
 	peer_expect(&peer, &gzip, FAULT_INFLATE_DATA, NULL, 0);
 }
 
-TEST_MAIN(T(zlib_streams_of_all_kinds), T(libdeflate_streams_of_all_kinds),
+PEER_MAIN(T(zlib_streams_of_all_kinds), T(libdeflate_streams_of_all_kinds),
 	  T(damaged_streams_get_the_same_verdict), T(damaged_deflate_with_a_fitting_trailer_is_good),
 	  T(incomplete_codes))
