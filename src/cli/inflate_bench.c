@@ -20,16 +20,13 @@
 /* So many plain bytes at least take an engine in each round: some milliseconds. */
 #define PASS_BYTES ((uint64_t)8 << 20)
 
-/* Address space for all decoders and two windows. */
-#define BENCH_ARENA_BYTES (((size_t)2 << 20) + 2 * INFLATE_WINDOW_ARENA_BYTES)
-
 /* Each with its number of streams; isal first, since the others are compared with it. */
 static const struct {
 	enum inflate_engine engine;
 	unsigned streams;
 } candidates[] = {
 	{ INFLATE_ENGINE_ISAL, 1 },  { INFLATE_ENGINE_OWN, 1 },	  { INFLATE_ENGINE_OWN, 2 },
-	{ INFLATE_ENGINE_OWN_C, 1 }, { INFLATE_ENGINE_OWN_C, 2 },
+	{ INFLATE_ENGINE_OWN_C, 1 }, { INFLATE_ENGINE_OWN_C, 2 }, { INFLATE_ENGINE_LIBDEFLATE, 1 },
 };
 enum { CANDIDATE_COUNT = sizeof candidates / sizeof *candidates };
 _Static_assert(CANDIDATE_COUNT <= INFLATE_CONTENDERS_MAX, "a row for each");
@@ -76,14 +73,42 @@ static int is_measured(const struct bench *bench, const struct inflate *inflate,
 	return 0;
 }
 
-static void contender_add(struct bench *bench, enum inflate_engine engine, unsigned streams)
+/* 0, or errno. */
+static int contender_add(struct bench *bench, enum inflate_engine engine, unsigned streams)
 {
 	struct contender *contender = &bench->contenders[bench->count];
 	contender->streams = streams;
-	for (unsigned i = 0; i < streams; i++)
+	for (unsigned i = 0; i < streams; i++) {
 		contender->inflates[i] = inflate_create(engine, &bench->arena);
+		if (!contender->inflates[i])
+			return ENOMEM;
+	}
 	if (!is_measured(bench, contender->inflates[0], streams))
 		bench->count++;
+	return 0;
+}
+
+/* 0, or errno. */
+static int bench_open(struct bench *bench, enum inflate_engine choice)
+{
+	size_t bytes = 2 * INFLATE_WINDOW_ARENA_BYTES;
+	for (size_t i = 0; i < CANDIDATE_COUNT; i++)
+		bytes += candidates[i].streams * inflate_bytes_needed(candidates[i].engine);
+	int code = -arena_open(&bench->arena, bytes);
+	for (int i = 0; i < 2 && !code; i++)
+		inflate_window_open(&bench->windows[i], &bench->arena);
+	for (size_t i = 0; i < CANDIDATE_COUNT && !code; i++)
+		if (i == 0 || choice == INFLATE_ENGINE_AUTO || choice == candidates[i].engine)
+			code = contender_add(bench, candidates[i].engine, candidates[i].streams);
+	return code;
+}
+
+static void bench_close(struct bench *bench)
+{
+	for (size_t i = 0; i < bench->count; i++)
+		for (unsigned k = 0; k < bench->contenders[i].streams; k++)
+			inflate_finish(bench->contenders[i].inflates[k]);
+	arena_finish(&bench->arena);
 }
 
 /* ---- one time through the file */
@@ -103,6 +128,10 @@ static void pass_one(struct bench *bench, struct inflate *inflate)
 		inflate_window_make_room(window);
 		step = inflate_push(inflate, &in, window->history, &window->out);
 	}
+	inflate_input_over(inflate);
+	do {
+		inflate_window_make_room(window);
+	} while (inflate_push(inflate, &in, window->history, &window->out) == STEP_FULL);
 }
 
 /* Both streams are the same file, so both are at its end at once. */
@@ -223,26 +252,18 @@ int inflate_bench(struct span gzip, enum inflate_engine choice, struct inflate_b
 	struct bench *bench = calloc(1, sizeof *bench);
 	if (!bench)
 		return ENOMEM;
-	int code = -arena_open(&bench->arena, BENCH_ARENA_BYTES);
-	if (code) {
-		free(bench);
-		return code;
-	}
+	struct inflate_result *file = &result->file;
 	bench->gzip = gzip;
-	result->file.gzip_bytes = gzip.bytes;
-	for (; result->file.first_count < sizeof result->file.first_bytes &&
-	       result->file.first_count < gzip.bytes;
-	     result->file.first_count++)
-		result->file.first_bytes[result->file.first_count] = gzip.base[result->file.first_count];
-	for (int i = 0; i < 2; i++)
-		inflate_window_open(&bench->windows[i], &bench->arena);
-	for (size_t i = 0; i < CANDIDATE_COUNT; i++)
-		if (i == 0 || choice == INFLATE_ENGINE_AUTO || choice == candidates[i].engine)
-			contender_add(bench, candidates[i].engine, candidates[i].streams);
-	code = warm_up(bench, &result->file);
+	file->gzip_bytes = gzip.bytes;
+	for (; file->first_count < sizeof file->first_bytes && file->first_count < gzip.bytes;
+	     file->first_count++)
+		file->first_bytes[file->first_count] = gzip.base[file->first_count];
+	int code = bench_open(bench, choice);
+	if (code == 0)
+		code = warm_up(bench, file);
 	if (code == 0)
 		measure(bench, result);
-	arena_finish(&bench->arena);
+	bench_close(bench);
 	free(bench);
 	return code;
 }

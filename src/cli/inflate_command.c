@@ -14,10 +14,8 @@
 
 /* As INFLATE_CHOICES names them. */
 static const enum inflate_engine engines[] = {
-	INFLATE_ENGINE_AUTO,
-	INFLATE_ENGINE_OWN,
-	INFLATE_ENGINE_OWN_C,
-	INFLATE_ENGINE_ISAL,
+	INFLATE_ENGINE_AUTO, INFLATE_ENGINE_OWN,	INFLATE_ENGINE_OWN_C,
+	INFLATE_ENGINE_ISAL, INFLATE_ENGINE_LIBDEFLATE,
 };
 
 enum inflate_engine inflate_choice(int choice)
@@ -66,9 +64,10 @@ static void inflate_help(void)
 	     "has.\n"
 	     "Without FILE, and for -, it reads standard input. Files may have several members and any "
 	     "size;\n"
-	     "a few hundred kilobytes of memory are enough. CRC-32 and size of every member are proven. Of "
-	     "a\n"
-	     "damaged file what lies in front of the damage comes out, then a sentence says where it is.\n"
+	     "a megabyte of memory is enough, but for libdeflate, which holds all of a file. CRC-32 and size "
+	     "of\n"
+	     "every member are proven. Of a damaged file what lies in front of the damage comes out; then a\n"
+	     "sentence says what is wrong, where, and what to do.\n"
 	     "\n"
 	     "flags:");
 	flags_print_help(flags, FLAG_COUNT);
@@ -117,12 +116,15 @@ struct decoding {
 static int decoding_open(struct decoding *decoding, enum inflate_engine engine, int output_fd)
 {
 	*decoding = (struct decoding){ .output_fd = output_fd };
-	int code = arena_open(&decoding->arena, ((size_t)1 << 20) + INFLATE_WINDOW_ARENA_BYTES);
-	if (code < 0) {
-		fprintf(stderr, "akamai-prof: inflate: cannot reserve memory: %s\n", strerror(-code));
+	int code = arena_open(&decoding->arena, inflate_bytes_needed(engine) + INFLATE_READ_BYTES + 4096 +
+							INFLATE_WINDOW_ARENA_BYTES);
+	decoding->inflate = code < 0 ? NULL : inflate_create(engine, &decoding->arena);
+	if (!decoding->inflate) {
+		fprintf(stderr, "akamai-prof: inflate: cannot reserve memory: %s\n",
+			strerror(code < 0 ? -code : ENOMEM));
+		arena_finish(&decoding->arena);
 		return -1;
 	}
-	decoding->inflate = inflate_create(engine, &decoding->arena);
 	decoding->input = arena_take(&decoding->arena, INFLATE_READ_BYTES, 4096);
 	inflate_window_open(&decoding->window, &decoding->arena);
 	arena_close(&decoding->arena);
@@ -131,6 +133,7 @@ static int decoding_open(struct decoding *decoding, enum inflate_engine engine, 
 
 static void decoding_close(struct decoding *decoding)
 {
+	inflate_finish(decoding->inflate);
 	arena_finish(&decoding->arena);
 }
 
@@ -188,10 +191,14 @@ static void decode(struct decoding *decoding, int fd, struct inflate_result *res
 	struct cursor_in in;
 	inflate_begin(decoding->inflate);
 	inflate_window_begin(&decoding->window);
+	int going_on;
 	do {
 		if (input_read(fd, decoding, result, &in) < 0)
 			break;
-	} while (cursor_in_bytes(&in) && decode_piece(decoding, &in) == 0);
+		if (cursor_in_bytes(&in) == 0)
+			inflate_input_over(decoding->inflate);
+		going_on = cursor_in_bytes(&in) > 0;
+	} while (decode_piece(decoding, &in) == 0 && going_on);
 	result->engine = inflate_engine_name(decoding->inflate);
 	result->plain_bytes = inflate_plain_bytes(decoding->inflate);
 	result->members = inflate_members(decoding->inflate);
@@ -275,6 +282,10 @@ const char *inflate_advice(const struct inflate_result *result)
 	case FAULT_INFLATE_TRAILING:
 		return "the members in front of it are whole: gzip -dc ignores it, with a warning";
 	case FAULT_INFLATE_LIMIT:
+		if (strcmp(result->engine, "libdeflate") == 0)
+			return "libdeflate holds all of a file, at most 256 MiB, and 2 GiB of plain bytes; "
+			       "the "
+			       "other engines stream";
 		return "it looks made to cost time or memory: gzip -dc has no limits";
 	case FAULT_INFLATE_CHECKSUM:
 	case FAULT_INFLATE_SIZE:

@@ -19,7 +19,7 @@ int inflate_command(int argc, char **argv);
 
 /* ---- -inflate, here and for a run */
 
-#define INFLATE_CHOICES "auto|own|own-c|isal"
+#define INFLATE_CHOICES "auto|own|own-c|isal|libdeflate"
 enum inflate_engine inflate_choice(int choice);
 
 /* ---- what became of one file */

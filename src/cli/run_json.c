@@ -81,6 +81,7 @@ static struct json_object *record_stream(const struct flow_stream_report *report
 	json_add_number(object, "sent_bytes", report->sent_bytes);
 	json_add_number(object, "body_bytes", report->body_bytes);
 	json_add_number(object, "plain_bytes", report->plain_bytes);
+	json_add_number(object, "paired_plain_bytes", report->paired_plain_bytes);
 	json_add_text(object, "content_encoding", report->content_encoding);
 	json_add_number(object, "connections", report->connections);
 	json_add_number(object, "held_requests", report->held_requests);

@@ -24,11 +24,10 @@
  * padding) is limited to so many bytes per plain byte, after so many for free: see inflate.c. */
 #define INFLATE_INPUT_PER_PLAIN_MAX 16
 #define INFLATE_INPUT_FREE_BYTES 1048576
-/* libdeflate needs all of a stream at once, and room for all of a member's plain bytes. The largest page, 600
- * 000 events of 1.9 KB, is 1.2 GB, or 220 MB compressed at level 1. Memory that is not used is only address
- * space. */
-#define INFLATE_WHOLE_GZIP_BYTES_MAX ((size_t)256 << 20)
-#define INFLATE_WHOLE_PLAIN_BYTES_MAX ((size_t)2048 << 20)
+/* libdeflate needs all of a stream at once, and room for all of a member's plain bytes, both in address space
+ * that is touched as far as it is used. The largest page has 600 000 events of 1.9 KB. */
+#define INFLATE_WHOLE_GZIP_BYTES_MAX ((size_t)256 << 20)   /* 220 MB at level 1 */
+#define INFLATE_WHOLE_PLAIN_BYTES_MAX ((size_t)2048 << 20) /* 1.2 GB */
 
 /* Deflate copies from the last 32 KB that it wrote (RFC 1951, section 2). */
 #define INFLATE_HISTORY_BYTES ((size_t)32768)
