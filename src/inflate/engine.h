@@ -75,7 +75,9 @@ extern const struct engine engine_own_x86_64; /* only where own_x86_64_is_here()
 int own_x86_64_is_here(void);
 #endif
 
-/* The fastest CRC-32 that there is. */
+/* gzip's CRC-32, the fastest that there is: checksum.c's or, of little or on other processors, the library's.
+ */
 uint32_t engine_checksum(uint32_t checksum, struct span bytes);
+uint32_t engine_checksum_isal(uint32_t checksum, struct span bytes);
 
 #endif

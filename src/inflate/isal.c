@@ -97,7 +97,7 @@ static size_t isal_ahead(const void *opaque, uint8_t bytes[ENGINE_AHEAD_BYTES_MA
 	return isal->ahead_bytes;
 }
 
-uint32_t engine_checksum(uint32_t checksum, struct span bytes)
+uint32_t engine_checksum_isal(uint32_t checksum, struct span bytes)
 {
 	return crc32_gzip_refl(checksum, bytes.base, bytes.bytes);
 }
