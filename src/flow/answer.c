@@ -42,6 +42,7 @@ void answer_begin(struct stream *stream)
 		page_begin(stream->page, skip_of[stream->wish.resume], answer_page_flags(stream));
 	stream->page_malformed = 0;
 	stream->body_in = (struct cursor_in){ 0 };
+	stream->job_state = JOB_NONE;
 	stream->body_bytes = 0;
 	stream->asked_ns = 0;
 	stream->head_seen = stream->body_over = stream->answer_begun = stream->blocked = 0;
@@ -91,8 +92,9 @@ static enum step answer_filled(struct stream *stream, size_t bytes)
 }
 
 /* Copies identity bodies, inflates the others. */
-static enum step answer_decode(struct stream *stream, struct cursor_out *room)
+static enum step answer_decode(struct stream *stream)
 {
+	struct cursor_out *room = &stream->body_room;
 	if (stream->response.encoding == HTTP_ENCODING_GZIP) {
 		stage_enter(stream->flow->stage, STAGE_INFLATE);
 		return inflate_push(stream->inflate, &stream->body_in, answer_history(stream), room);
@@ -107,18 +109,42 @@ static enum step answer_decode(struct stream *stream, struct cursor_out *room)
 	return take < bytes ? STEP_FULL : STEP_HUNGRY;
 }
 
-/* Body bytes into the page, as far as the sink allows. HUNGRY: all are in. FULL: blocked. BROKEN. */
+/* 1: the next body bytes wait for another stream's, as stream->job. */
+static int answer_waits(struct stream *stream)
+{
+	if (!stream->beside || !answer_is_page(stream) || stream->response.encoding != HTTP_ENCODING_GZIP ||
+	    cursor_in_bytes(&stream->body_in) < FLOW_BESIDE_BYTES_MIN)
+		return 0;
+	stream->job = (struct inflate_job){
+		.inflate = stream->inflate,
+		.in = &stream->body_in,
+		.history = answer_history(stream),
+		.out = &stream->body_room,
+	};
+	stream->job_state = JOB_WAITS;
+	return 1;
+}
+
+/* Body bytes into the page, as far as the sink allows. HUNGRY: all are in. FULL: blocked, or stream->job
+ * waits. BROKEN. */
 static enum step answer_body(struct stream *stream)
 {
 	for (;;) {
-		/* First what an earlier call left to do. */
-		enum step before = answer_filled(stream, 0);
-		if (before != STEP_HUNGRY)
-			return before;
-		struct cursor_out room = answer_room(stream);
-		const uint8_t *from = room.next;
-		enum step decoded = answer_decode(stream, &room);
-		enum step filled = answer_filled(stream, (size_t)(room.next - from));
+		enum step decoded = stream->job.step;
+		if (stream->job_state != JOB_DONE) {
+			/* First what an earlier call left to do. */
+			stream->job_state = JOB_NONE;
+			enum step before = answer_filled(stream, 0);
+			if (before != STEP_HUNGRY)
+				return before;
+			stream->body_room = answer_room(stream);
+			stream->body_at = stream->body_room.next;
+			if (answer_waits(stream))
+				return STEP_FULL;
+			decoded = answer_decode(stream);
+		}
+		stream->job_state = JOB_NONE;
+		enum step filled = answer_filled(stream, (size_t)(stream->body_room.next - stream->body_at));
 		/* What is already decoded reaches the sink first; damage is sticky and seen again after that.
 		 */
 		if (filled != STEP_HUNGRY)
@@ -186,7 +212,7 @@ static enum pump answer_pump_plain(struct stream *stream)
 		step = answer_plain(stream,
 				    answer_is_opened_here(stream) ? &stream->plain_in : &stream->cipher_in);
 	if (step == STEP_FULL)
-		return PUMP_BLOCKED;
+		return stream->job_state == JOB_WAITS ? PUMP_INFLATE : PUMP_BLOCKED;
 	if (step == STEP_BROKEN)
 		return PUMP_OVER;
 	int plain_over = stream->tls ? stream->plain_over : stream->transport_over;

@@ -166,6 +166,8 @@ static void answer_count(struct stream *stream, int64_t now_ns)
 	if (!answer_is_page(stream))
 		return;
 	totals->plain_bytes += page_plain_bytes(stream->page);
+	if (stream->response.encoding == HTTP_ENCODING_GZIP)
+		totals->paired_plain_bytes += inflate_paired_bytes(stream->inflate);
 	if (now_ns - stream->asked_ns > totals->page_ns_max)
 		totals->page_ns_max = now_ns - stream->asked_ns;
 }
@@ -241,6 +243,7 @@ void answer_finish(struct stream *stream, enum fault fault, int64_t now_ns)
 		       !stream->transport_over && cursor_in_bytes(&stream->plain_in) == 0 &&
 		       cursor_in_bytes(&stream->cipher_in) == 0 && fault == FAULT_NONE &&
 		       stream->request_at == stream->request_bytes && /* else answered before it was asked */
+		       !connection_send_failed(stream) &&
 		       (!stream->tls || tls_usable(stream->tls)); /* a bad record may lie behind the answer */
 
 	stage_enter(stream->flow->stage, STAGE_PROGRAM);

@@ -9,6 +9,11 @@
 #include "base/clock.h"
 #include "flow/worker.h"
 
+int connection_send_failed(const struct stream *stream)
+{
+	return !stream->sending.pending && stream->sending.result < 0;
+}
+
 void connection_close(struct stream *stream)
 {
 	if (stream->fd >= 0)
@@ -20,6 +25,8 @@ void connection_close(struct stream *stream)
 		stream->totals.key_updates = tls_key_updates(stream->tls);
 		tls_finish(stream->tls);
 	}
+	pump_drop(stream);
+	stream->sending.result = 0;
 	stream->cipher_in = stream->plain_in = stream->body_in = (struct cursor_in){ 0 };
 	stream->request_at = stream->request_bytes = 0;
 }
@@ -133,7 +140,7 @@ enum fault connection_flush(struct stream *stream)
 		if (fault != FAULT_NONE)
 			return fault;
 	}
-	if (stream->sending.pending)
+	if (stream->sending.pending || connection_send_failed(stream))
 		return FAULT_NONE; /* the rest goes when this is out */
 	size_t bytes;
 	if (stream->tls) {

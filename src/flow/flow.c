@@ -199,6 +199,35 @@ static struct ring_operation *flow_wait(struct flow *flow, int64_t until_ns)
 	return ring_wait(flow->ring, until_ns);
 }
 
+static void flow_completed(struct flow *flow, struct ring_operation *operation)
+{
+	int64_t now_ns = clock_monotonic_ns();
+	if (operation == &flow->waking)
+		flow_woken(flow);
+	else if (sink_completed(flow->sink, operation))
+		flow_unblock_streams(flow, now_ns);
+	else
+		stream_completed(operation->owner, operation, now_ns);
+}
+
+/* Takes what the ring has, and waits for it where nothing is due. Two streams that are due are enough to go
+ * on with; and nobody's turn to be looked at waits for more than a few of the others' operations. 0: there
+ * was nothing, and nothing is due. */
+static int flow_collect(struct flow *flow, int64_t until_ns)
+{
+	stage_enter(flow->stage, STAGE_RING);
+	size_t count = 0;
+	for (; count < flow->stream_count; count++) {
+		struct ring_operation *operation = flow_wait(flow, count || flow->due_count ? 0 : until_ns);
+		if (!operation)
+			break;
+		flow_completed(flow, operation);
+		if (flow->due_count > 1)
+			break;
+	}
+	return count || flow->due_count;
+}
+
 int flow_run(struct flow *flow, int64_t until_ns)
 {
 	for (;;) {
@@ -208,21 +237,10 @@ int flow_run(struct flow *flow, int64_t until_ns)
 			return 0;
 		if (now_ns >= until_ns)
 			return 1;
-		stage_enter(flow->stage, STAGE_RING);
-		struct ring_operation *operation =
-			flow_wait(flow, deadline_ns < until_ns ? deadline_ns : until_ns);
-		if (!operation) {
-			if (clock_monotonic_ns() < deadline_ns)
-				return 1; /* the caller's time is up, or a signal wants attention */
-			continue;
-		}
-		now_ns = clock_monotonic_ns();
-		if (operation == &flow->waking)
-			flow_woken(flow);
-		else if (sink_completed(flow->sink, operation))
-			flow_unblock_streams(flow, now_ns);
-		else
-			stream_completed(operation->owner, operation, now_ns);
+		if (flow_collect(flow, deadline_ns < until_ns ? deadline_ns : until_ns))
+			pump_streams(flow);
+		else if (clock_monotonic_ns() < deadline_ns)
+			return 1; /* the caller's time is up, or a signal wants attention */
 	}
 }
 

@@ -27,10 +27,11 @@
 #define FLOW_RECEIVE_BYTES                                                                                   \
 	((size_t)262144) /* one reused buffer: larger costs memory for each further stream */
 #define FLOW_RECEIVE_ALONE_BYTES                                                                             \
-	((size_t)1048576)		   /* of the only stream: 5 % less CPU, see src/ring/README.md */
-#define FLOW_PLAIN_BYTES ((size_t)131072)  /* decrypted window: several records, still in the cache */
-#define FLOW_SEND_BYTES ((size_t)65536)	   /* a request is under 41 KB even with the longest offset */
-#define FLOW_PROBLEM_BYTES ((size_t)65536) /* of an error's body; real ones are under 1 KB */
+	((size_t)1048576)		     /* of the only stream: 5 % less CPU, see src/ring/README.md */
+#define FLOW_PLAIN_BYTES ((size_t)131072)    /* decrypted window: several records, still in the cache */
+#define FLOW_BESIDE_BYTES_MIN ((size_t)1024) /* of a body; with less another stream's are not waited for */
+#define FLOW_SEND_BYTES ((size_t)65536)	     /* a request is under 41 KB even with the longest offset */
+#define FLOW_PROBLEM_BYTES ((size_t)65536)   /* of an error's body; real ones are under 1 KB */
 #define FLOW_CONNECT_NS (10 * INT64_C(1000000000)) /* for a connection, and for each step of a handshake */
 #define FLOW_STALL_NS (60 * INT64_C(1000000000))   /* default: silence while a large page is prepared */
 #define FLOW_PAGE_NS (150 * INT64_C(1000000000))   /* the server cuts after 120 s; later bytes are no page */
@@ -132,8 +133,9 @@ struct flow_stream_report {
 	uint64_t event_bytes;
 	uint64_t received_bytes; /* from the socket */
 	uint64_t sent_bytes;
-	uint64_t body_bytes;  /* of HTTP bodies, as sent */
-	uint64_t plain_bytes; /* after inflate */
+	uint64_t body_bytes;	     /* of HTTP bodies, as sent */
+	uint64_t plain_bytes;	     /* after inflate */
+	uint64_t paired_plain_bytes; /* of those: inflated in one loop with another stream's */
 	uint64_t connections;
 	uint64_t records, key_updates, resumptions;
 	const char *tls_version, *tls_cipher, *tls_mode; /* "" without TLS */

@@ -181,7 +181,7 @@ void stream_end(struct stream *stream, enum flow_end_reason reason)
 
 int64_t stream_deadline_ns(const struct stream *stream)
 {
-	if (stream->state == STREAM_ENDED || stream->blocked)
+	if (stream->state == STREAM_ENDED || stream->blocked || stream->due)
 		return INT64_MAX;
 	if (stream->state == STREAM_IDLE)
 		return 0;
@@ -365,12 +365,24 @@ static int stream_retry_stale(struct stream *stream, int64_t now_ns)
 	return 1;
 }
 
-static void stream_pump(struct stream *stream, int64_t now_ns)
+static void stream_send_failed(struct stream *stream, int64_t now_ns)
 {
-	stream->pump_ns = now_ns;
-	switch (answer_pump(stream)) {
+	if (stream_retry_stale(stream, now_ns))
+		return;
+	stream_detail(stream, "%s", strerror(-stream->sending.result));
+	answer_finish(stream, FAULT_RING_SEND, now_ns);
+}
+
+void stream_pumped(struct stream *stream, enum pump pump, int64_t now_ns)
+{
+	switch (pump) {
+	case PUMP_INFLATE:
+		return; /* nothing has come of it yet */
 	case PUMP_MORE:
-		connection_receive(stream);
+		if (connection_send_failed(stream))
+			stream_send_failed(stream, now_ns);
+		else
+			connection_receive(stream);
 		return;
 	case PUMP_BLOCKED:
 		stream->blocked = 1;
@@ -386,7 +398,7 @@ static void stream_pump(struct stream *stream, int64_t now_ns)
 
 void stream_unblock(struct stream *stream, int64_t now_ns)
 {
-	if (!stream->blocked)
+	if (!stream->blocked || stream->state == STREAM_ENDED)
 		return;
 	stream->blocked = 0;
 	if (stream->state == STREAM_IDLE) {
@@ -395,7 +407,7 @@ void stream_unblock(struct stream *stream, int64_t now_ns)
 	}
 	stream->wake_ns = now_ns + stream->flow->settings.stall_ns;
 	stream->page_end_ns += now_ns - stream->blocked_ns; /* our reader's slowness is not the server's */
-	stream_pump(stream, now_ns);
+	pump_due(stream, now_ns);
 }
 
 static void stream_received(struct stream *stream, int64_t now_ns)
@@ -423,7 +435,7 @@ static void stream_received(struct stream *stream, int64_t now_ns)
 			return;
 		}
 	}
-	stream_pump(stream, now_ns);
+	pump_due(stream, now_ns);
 }
 
 void stream_completed(struct stream *stream, struct ring_operation *operation, int64_t now_ns)
@@ -435,13 +447,12 @@ void stream_completed(struct stream *stream, struct ring_operation *operation, i
 	} else if (operation == &stream->receiving) {
 		stream_received(stream, now_ns);
 	} else if (stream->blocked) {
-		return; /* the answer is here already; its lines that the sink has no room for must not be
-			   dropped */
+		/* The answer is here already; its lines that the sink has no room for must not be dropped. */
+		operation->result = 0;
 	} else if (operation->result < 0) {
-		if (stream_retry_stale(stream, now_ns))
-			return;
-		stream_detail(stream, "%s", strerror(-operation->result));
-		answer_finish(stream, FAULT_RING_SEND, now_ns);
+		/* What came before is looked at first; then stream_pumped() sees this. */
+		if (!stream->due)
+			stream_send_failed(stream, now_ns);
 	} else {
 		enum fault fault = connection_flush(stream);
 		if (fault != FAULT_NONE)

@@ -36,6 +36,20 @@ struct answer_headers {
 	uint8_t text[HTTP_HEAD_BYTES_MAX];
 };
 
+/* What became of the bytes that were received. */
+enum pump {
+	PUMP_MORE,    /* wants more of them from the socket */
+	PUMP_BLOCKED, /* the sink is behind */
+	PUMP_OVER,    /* the answer is over, well or not: stream->transport_fault and the rooms know */
+	PUMP_INFLATE, /* where `beside` is set: stream->job is there to be done */
+};
+
+enum job_state {
+	JOB_NONE,
+	JOB_WAITS,
+	JOB_DONE,
+};
+
 struct stream {
 	struct flow *flow;
 	const char *config_id;
@@ -45,6 +59,8 @@ struct stream {
 	int64_t page_end_ns; /* the answer must be complete by then */
 	int64_t asked_ns;    /* the request was written; 0: it was not */
 	int64_t pump_ns;     /* the bytes that are being looked at came */
+	uint64_t due;	     /* they are to be looked at: whose number is lowest comes first; 0: no */
+	int beside;	     /* so are another's now: stop where there is something to inflate */
 
 	/* who decides */
 	struct driver *driver;
@@ -74,9 +90,13 @@ struct stream {
 	size_t request_bytes_max;
 	uint8_t *body; /* of answers that are no page */
 	size_t body_bytes;
-	struct cursor_in cipher_in;	  /* received, not yet decrypted (or, without TLS, not yet read) */
-	struct cursor_in plain_in;	  /* decrypted, not yet read */
-	struct cursor_in body_in;	  /* body bytes not yet inflated */
+	struct cursor_in cipher_in;  /* received, not yet decrypted (or, without TLS, not yet read) */
+	struct cursor_in plain_in;   /* decrypted, not yet read */
+	struct cursor_in body_in;    /* body bytes not yet inflated */
+	struct cursor_out body_room; /* where they go, from body_at on */
+	uint8_t *body_at;
+	struct inflate_job job; /* to be done beside another stream's; made of the four above */
+	enum job_state job_state;
 	size_t request_at, request_bytes; /* what of the request tls_write() has not taken */
 
 	/* the answer */
@@ -119,6 +139,8 @@ void stream_advance(struct stream *stream, int64_t now_ns);
 void stream_completed(struct stream *stream, struct ring_operation *operation, int64_t now_ns);
 /* The sink has room again. */
 void stream_unblock(struct stream *stream, int64_t now_ns);
+/* What was received has been looked at. */
+void stream_pumped(struct stream *stream, enum pump pump, int64_t now_ns);
 void stream_end(struct stream *stream, enum flow_end_reason reason);
 /* Hears the driver's verdict on the last page, once its own lines are with the sink. 0: they wait for it. */
 int stream_settle(struct stream *stream, int64_t now_ns);
@@ -144,6 +166,8 @@ void connection_connected(struct stream *stream, int64_t now_ns);
 /* Puts the request and whatever TLS wants to say on the wire. */
 enum fault connection_flush(struct stream *stream);
 void connection_receive(struct stream *stream);
+/* The last thing that was put there did not get through. */
+int connection_send_failed(const struct stream *stream);
 
 /* connection_kernel.c: -tls ktls */
 /* Whether this kernel opens records at all, asked once, while there are rights to load its module. */
@@ -157,12 +181,16 @@ int connection_kernel_result(struct stream *stream, int result);
 /* request.c: writes the request of stream->wish into stream->request. */
 enum fault request_write(struct stream *stream);
 
+/* pump.c */
+/* There is something to look at, since `now_ns`. */
+void pump_due(struct stream *stream, int64_t now_ns);
+/* There is nothing to look at any more. */
+void pump_drop(struct stream *stream);
+/* Looks at everything of one stream that is due, the one that has been for longest; and beside it at
+ * another's as long as both have something to inflate. */
+void pump_streams(struct flow *flow);
+
 /* answer.c */
-enum pump {
-	PUMP_MORE,    /* wants more bytes from the socket */
-	PUMP_BLOCKED, /* the sink is behind */
-	PUMP_OVER,    /* the answer is over, well or not: stream->transport_fault and the rooms know */
-};
 void answer_begin(struct stream *stream);
 enum pump answer_pump(struct stream *stream);
 /* Status 200 to a question for lines. */

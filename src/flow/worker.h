@@ -35,6 +35,8 @@ struct flow {
 	int stops;		 /* flow_stop() calls */
 	const struct page *turn; /* see struct page_tools */
 	size_t unblock_first;	 /* who is asked first when the sink has room again: each in his turn */
+	uint64_t due_last;	 /* the number that was given out last, see struct stream */
+	size_t due_count;
 	size_t stream_count;
 	struct stream *streams;
 };
