@@ -102,11 +102,10 @@ static void table_fill(own_entry *table, unsigned index_bits, const struct own_c
 static int table_make(own_entry *table, unsigned index_bits, struct own_codes *codes,
 		      const own_entry *entries, own_entry exception, const uint8_t *lengths, unsigned count)
 {
+	const int whole = 1 << OWN_CODE_BITS_MAX;
 	int left = codes_sort(codes, lengths, count);
-	int half = 1 << (OWN_CODE_BITS_MAX - 1);
-	/* As zlib has it: an incomplete code is good for no symbol at all, or for one, which then has one
-	 * bit. */
-	if (left < 0 || (left > 0 && left < half) || (left == half && codes->counts[1] != 1))
+	/* As zlib has it: an incomplete code is good for no symbol at all, or for one, which then has one bit. */
+	if (left != 0 && left != whole && !(left == whole / 2 && codes->counts[1] == 1))
 		return -1;
 	table_fill(table, index_bits, codes, entries,
 		   exception + (left ? OWN_ENTRY_FIELDS(0, OWN_BAD, 1, 0, 0)

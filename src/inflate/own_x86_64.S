@@ -58,8 +58,8 @@
 	add	\out, \code
 .endm
 
-/* Two steps of one stream, and the one copy that both need at most. Steps read \in, \spent, \litlen, \pending and
- * \first (the first step's value) from registers or memory; rbx, r13, r14, r15, rbp and \code are lost. */
+/* Two steps of one stream, and the one copy that both need at most. \in, \litlen, \pending and \first (the first
+ * step's value) are registers or memory, \spent is a register; rbx, r13, r14, r15, rbp and \code are lost. */
 .macro pair name, out, bits, table, index, in, spent, litlen, pending, first, code
 	step	\table, \index, \bits, \spent, \litlen, rbx, r14, \code, r13, rbp, xmm2
 	put_literals \out, \code, xmm2
@@ -89,17 +89,14 @@
 .macro refill bits, in, spent
 	mov	rbx, \in
 	mov	r14, \spent
-	mov	r13, qword ptr [rbx]
-	mov	rbp, r14
-	not	rbp				/* its low six bits are 63 - spent */
-	shlx	r13, r13, rbp
+	not	r14				/* its low six bits are 63 - spent */
+	shlx	r13, qword ptr [rbx], r14
 	or	\bits, r13
-	mov	rbp, r14
-	shr	rbp, 3
-	add	rbx, rbp
+	mov	r14, \spent
+	shr	r14, 3
+	add	rbx, r14
 	mov	\in, rbx
-	and	r14, 7
-	mov	\spent, r14
+	and	\spent, 7
 .endm
 
 /* What is out of the way of a pair. \stop: where to go after an exception, with the match's length in rbp. */
@@ -254,7 +251,8 @@ own_x86_64_one:
  * *first, struct own_loop *second)
  *
  * The first: rdi out   rax bits   rdx table + 10   r8 index    The second: rsi out   rcx bits   r10 table + 10   r11 index
- * r9 the first's litlen + 10   r12 code   all else in the frame
+ * r9 spent, while a pair is at work: added up in memory it would be a chain as long as that of the lookups   r12 code
+ * All else is in the frame.
  */
 #define FIRST_LOOP [rsp]
 #define SECOND_LOOP [rsp+8]
@@ -266,9 +264,22 @@ own_x86_64_one:
 #define SECOND_IN [rsp+56]
 #define SECOND_SPENT [rsp+64]
 #define SECOND_PENDING [rsp+72]
+#define FIRST_LITLEN [rsp+80]
 #define FRAME_BYTES 88
-#define FIRST rdi, rax, rdx, r8, FIRST_IN, FIRST_SPENT, r9, FIRST_PENDING, FIRST_VALUE, r12
-#define SECOND rsi, rcx, r10, r11, SECOND_IN, SECOND_SPENT, SECOND_LITLEN, SECOND_PENDING, FIRST_VALUE, r12
+#define FIRST rdi, rax, rdx, r8, FIRST_IN, r9, FIRST_LITLEN, FIRST_PENDING, FIRST_VALUE, r12
+#define SECOND rsi, rcx, r10, r11, SECOND_IN, r9, SECOND_LITLEN, SECOND_PENDING, FIRST_VALUE, r12
+
+.macro pair_of_first name
+	mov	r9, FIRST_SPENT
+	pair	\name, FIRST
+	mov	FIRST_SPENT, r9
+.endm
+
+.macro pair_of_second name
+	mov	r9, SECOND_SPENT
+	pair	\name, SECOND
+	mov	SECOND_SPENT, r9
+.endm
 
 	.globl	own_x86_64_two
 	.hidden	own_x86_64_two
@@ -281,22 +292,22 @@ own_x86_64_two:
 	mov	SECOND_LOOP, rsi
 	mov	rbx, [rdi + IN]
 	mov	FIRST_IN, rbx
-	mov	rbx, [rdi + SPENT]
-	mov	FIRST_SPENT, rbx
+	mov	r9, [rdi + SPENT]
 	mov	r12, [rdi + PENDING]
 	mov	FIRST_PENDING, r12
 	mov	rax, [rdi + BITS]
-	mov	r9, [rdi + TABLES]
+	mov	r8, [rdi + TABLES]
 	mov	rdi, [rdi + OUT]
-	add	r9, 10
-	choose_table rdx, r9, r12
-	refill	rax, FIRST_IN, FIRST_SPENT
+	add	r8, 10
+	mov	FIRST_LITLEN, r8
+	choose_table rdx, r8, r12
+	refill	rax, FIRST_IN, r9
+	mov	FIRST_SPENT, r9
 	bzhi	r8, rax, rdx
 
 	mov	rbx, [rsi + IN]
 	mov	SECOND_IN, rbx
-	mov	rbx, [rsi + SPENT]
-	mov	SECOND_SPENT, rbx
+	mov	r9, [rsi + SPENT]
 	mov	r12, [rsi + PENDING]
 	mov	SECOND_PENDING, r12
 	mov	rcx, [rsi + BITS]
@@ -305,14 +316,15 @@ own_x86_64_two:
 	add	r11, 10
 	mov	SECOND_LITLEN, r11
 	choose_table r10, r11, r12
-	refill	rcx, SECOND_IN, SECOND_SPENT
+	refill	rcx, SECOND_IN, r9
+	mov	SECOND_SPENT, r9
 	bzhi	r11, rcx, r10
 	.p2align 6
 .Ltwo:
-	pair	first_1, FIRST
-	pair	second_1, SECOND
-	pair	first_2, FIRST
-	pair	second_2, SECOND
+	pair_of_first first_1
+	pair_of_second second_1
+	pair_of_first first_2
+	pair_of_second second_2
 	mov	rbx, FIRST_LOOP
 	mov	rbp, FIRST_IN
 	cmp	rbp, [rbx + IN_LIMIT]
@@ -332,12 +344,14 @@ own_x86_64_two:
 	pair_rarely second_1, rsi, .Lsecond_exception
 	pair_rarely second_2, rsi, .Lsecond_exception
 .Lfirst_exception:				/* as in own_x86_64_one */
+	mov	FIRST_SPENT, r9
 	mov	rbx, FIRST_PENDING
 	test	rbx, rbx
 	cmove	rbx, rbp
 	mov	FIRST_PENDING, rbx
 	jmp	.Ltwo_end
 .Lsecond_exception:
+	mov	SECOND_SPENT, r9
 	mov	rbx, SECOND_PENDING
 	test	rbx, rbx
 	cmove	rbx, rbp
