@@ -74,11 +74,11 @@ class Simulator:
         with open(port_file, encoding="utf-8") as file:
             self.address = file.read().strip()
 
-    def fetch_page(self, path):
+    def fetch_page(self, path, config_id="1", limit=LIMIT):
         """Saves one page, still compressed."""
         context = ssl.create_default_context(cafile=self.ca_file)
         connection = http.client.HTTPSConnection(self.address, context=context)
-        target = f"/siem/v1/configs/1?from={int(time.time()) - 3600}&limit={LIMIT}"
+        target = f"/siem/v1/configs/{config_id}?from={int(time.time()) - 3600}&limit={limit}"
         connection.request("GET", target, headers={
             "Accept-Encoding": "gzip",
             "Authorization": authorization(read_edgerc(self.edgerc), self.address, target)})
@@ -108,15 +108,18 @@ def collect(build, simulator, seconds, extra, config_ids="1", limit=LIMIT, cores
                "-edgerc", simulator.edgerc, "-ca-file", simulator.ca_file, "-config-id", config_ids,
                "-limit", str(limit), "-duration", f"{seconds}s", "-quiet", "-out", out] + extra
     environment = {"PATH": os.environ["PATH"]}
-    subprocess.run(command, check=True, env=environment, stderr=subprocess.DEVNULL,
-                   preexec_fn=lambda: os.sched_setaffinity(0, cores))
+    done = subprocess.run(command, check=False, env=environment, stderr=subprocess.PIPE, text=True,
+                          preexec_fn=lambda: os.sched_setaffinity(0, cores))
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)}\nexit status {done.returncode}: {done.stderr.strip()[-2000:]}")
     with open(os.path.join(out, "run.json"), encoding="utf-8") as file:
         return json.load(file)
 
 
-def in_memory(build, page):
-    result = subprocess.run([os.path.join(build, "perf", "flow_bench"), page, "2"], check=True, capture_output=True,
-                            preexec_fn=lambda: pin(0))
+def in_memory(build, pages, seconds=2, engine="auto"):
+    """What flow_bench says of a page, or of two that are decoded at once."""
+    command = [os.path.join(build, "perf", "flow_bench"), *pages, "--seconds", str(seconds), "--inflate", engine]
+    result = subprocess.run(command, check=True, capture_output=True, preexec_fn=lambda: pin(0))
     return json.loads(result.stdout)
 
 
@@ -136,7 +139,7 @@ def measure(build, size, rounds, seconds):
             page = os.path.join(folder, "page.gz")
             simulator.fetch_page(page)
             for _ in range(rounds):
-                limit = in_memory(build, page)
+                limit = in_memory(build, [page], seconds / 2)
                 for name, extra in VARIANTS.items():
                     before = simulator.cpu_seconds()
                     totals = collect(build, simulator, seconds, ["-no-profile"] + extra)["totals"]
@@ -165,8 +168,8 @@ def measure(build, size, rounds, seconds):
 
 def main():
     build = sys.argv[1]
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-    seconds = int(sys.argv[3]) if len(sys.argv) > 3 else 4
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    seconds = int(sys.argv[3]) if len(sys.argv) > 3 else 3
     results = [row for size in SIZES for row in measure(build, size, rounds, seconds)]
     print(f"\n{'events':6} {'variant':14} {'CPU-s/M':>8} {'in memory':>10} {'share':>6} {'events/s':>10} "
           f"{'RSS MB':>7} {'server CPU-s/M':>15}")

@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Many streams at once: the collector against the simulator over TLS on loopback.
+"""Many streams at once, paced as the API's service: the collector against the simulator over TLS on loopback.
 
 usage: streams.py BUILD_FOLDER [ROUNDS] [SECONDS]
 
-Paced: the server gives each stream 13,500 events/s, so N streams give N times as many until something is full;
-printed is what came, what it cost, and at which figure one core would be full. Unpaced, all streams on one core: what
-a million events cost with 1, 2, 4 and 16 of them, which should be the same. Server and collector are pinned to
-different cores; medians of rounds, whose variants follow each other, so that the machine's mood hits all. One JSON
-object a line, then tables.
+The server gives each stream 13,500 events/s, so N streams give N times as many until something is full; printed is what
+came, what it cost, and at which figure one core would be full. (As fast as it goes: end_to_end.py.) Server and
+collector are pinned to different cores; medians of rounds, whose variants follow each other, so that the machine's mood
+hits all. One JSON object a line, then tables.
 """
 import json
 import os
@@ -15,23 +14,19 @@ import statistics
 import sys
 import tempfile
 
+from end_to_end import config_ids
 from flow import Simulator, collect
 
 PACE = 13500
 LIMIT = 10000  # a page takes less than a second at that pace
 PACED = [1, 2, 4, 8, 16, 32]
-UNPACED = [1, 2, 4, 16]
-
-
-def config_ids(streams):
-    return ",".join(str(i + 1) for i in range(streams))
 
 
 class Server(Simulator):
     """With so many configIds; pinned to the last core, as its parent class has it."""
 
-    def __init__(self, build, folder, streams, pace):
-        super().__init__(build, folder, "full", ["--config-id", config_ids(streams), "--pace", str(pace)])
+    def __init__(self, build, folder, streams):
+        super().__init__(build, folder, "full", ["--config-id", config_ids(streams), "--pace", str(PACE)])
 
 
 def figures_of(build, server, streams, seconds, extra, cores):
@@ -49,13 +44,13 @@ def figures_of(build, server, streams, seconds, extra, cores):
     }
 
 
-def measure(build, kind, counts, rounds, seconds, pace, extra, cores):
-    rows = {count: [] for count in counts}
+def measure(build, kind, rounds, seconds, extra, cores):
+    rows = {count: [] for count in PACED}
     with tempfile.TemporaryDirectory() as folder:
-        server = Server(build, folder, max(counts), pace)
+        server = Server(build, folder, max(PACED))
         try:
             for _ in range(rounds):
-                for count in counts:
+                for count in PACED:
                     rows[count].append(figures_of(build, server, count, seconds, extra, cores))
         finally:
             server.stop()
@@ -81,22 +76,12 @@ def paced_table(title, rows):
 
 def main():
     build = sys.argv[1]
-    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 5
-    seconds = int(sys.argv[3]) if len(sys.argv) > 3 else 6
-    everywhere = os.sched_getaffinity(0)
-    one = measure(build, "paced, one worker", PACED, rounds, seconds, PACE, ["-workers", "1"], {0})
-    many = measure(build, "paced, a worker a core", PACED, rounds, seconds, PACE, [], everywhere)
-    unpaced = measure(build, "unpaced, one worker", UNPACED, rounds, seconds, 0, ["-workers", "1"], {0})
+    rounds = int(sys.argv[2]) if len(sys.argv) > 2 else 3
+    seconds = int(sys.argv[3]) if len(sys.argv) > 3 else 4
+    one = measure(build, "paced, one worker", rounds, seconds, ["-workers", "1"], {0})
+    many = measure(build, "paced, a worker a core", rounds, seconds, [], os.sched_getaffinity(0))
     paced_table("13,500 events/s for each stream, one worker on one core", one)
     paced_table(f"the same, {many[-1]['workers']:.0f} workers on all cores, which the server shares", many)
-    print(f"\nas fast as it goes, one worker on one core\n{'streams':>7} {'events/s':>10} {'CPU-s/M':>8} "
-          f"{'to one':>7} {'RSS MB':>7} {'MB each':>8}")
-    for row in unpaced:
-        first = unpaced[0]
-        each = (row["rss_mb"] - first["rss_mb"]) / (row["streams"] - 1) if row["streams"] > 1 else 0
-        print(f"{row['streams']:7} {row['events_per_second']:10.0f} {row['cpu_seconds_per_million']:8.3f} "
-              f"{row['cpu_seconds_per_million'] / first['cpu_seconds_per_million']:7.3f} {row['rss_mb']:7.1f} "
-              f"{each:8.2f}")
 
 
 if __name__ == "__main__":

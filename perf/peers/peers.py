@@ -158,8 +158,8 @@ def drawn_whole(clients, cores):
 
 
 def in_memory(workshop, page, seconds, cores):
-    result = subprocess.run([os.path.join(workshop.build, "perf", "flow_bench"), page, str(seconds)], check=True,
-                            capture_output=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
+    result = subprocess.run([os.path.join(workshop.build, "perf", "flow_bench"), page, "--seconds", str(seconds)],
+                            check=True, capture_output=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
     return json.loads(result.stdout)
 
 
