@@ -9,7 +9,7 @@
 
 #include "inflate/inflate.h"
 
-enum { STREAMS_AT_ONCE_MAX = 2, ARENA_BYTES = 4 << 20 };
+enum { STREAMS_AT_ONCE_MAX = 2, ARENA_BYTES = 1 << 20 };
 
 static const struct engine_row {
 	enum inflate_engine engine;
@@ -19,6 +19,7 @@ static const struct engine_row {
 	{ INFLATE_ENGINE_OWN, 2, { "ours", "ours, two streams" } },
 	{ INFLATE_ENGINE_OWN_C, 2, { "ours in C", "ours in C, two streams" } },
 	{ INFLATE_ENGINE_ISAL, 1, { "ours, around ISA-L", NULL } },
+	{ INFLATE_ENGINE_LIBDEFLATE, 1, { "ours, around libdeflate", NULL } },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -30,16 +31,23 @@ struct engines {
 struct engines *engines_open(void)
 {
 	struct engines *engines = malloc(sizeof *engines);
-	if (!engines || arena_open(&engines->arena, ARENA_BYTES) != 0)
+	size_t arena_bytes = ARENA_BYTES;
+	for (size_t row = 0; row < ROWS; row++)
+		arena_bytes += STREAMS_AT_ONCE_MAX * inflate_bytes_needed(rows[row].engine);
+	if (!engines || arena_open(&engines->arena, arena_bytes) != 0)
 		abort();
 	for (size_t row = 0; row < ROWS; row++)
 		for (size_t i = 0; i < STREAMS_AT_ONCE_MAX; i++)
-			engines->inflates[row][i] = inflate_create(rows[row].engine, &engines->arena);
+			if (!(engines->inflates[row][i] = inflate_create(rows[row].engine, &engines->arena)))
+				abort();
 	return engines;
 }
 
 void engines_close(struct engines *engines)
 {
+	for (size_t row = 0; row < ROWS; row++)
+		for (size_t i = 0; i < STREAMS_AT_ONCE_MAX; i++)
+			inflate_finish(engines->inflates[row][i]);
 	arena_finish(&engines->arena);
 	free(engines);
 }
@@ -53,7 +61,7 @@ struct reader {
 	const uint8_t *gzip_end;
 	struct cursor_out out;
 	enum step step;
-	int active;
+	int active, over; /* there is more to do; all input was pushed, and that was said */
 };
 
 static void reader_begin(struct reader *reader, const struct stream *stream)
@@ -64,6 +72,7 @@ static void reader_begin(struct reader *reader, const struct stream *stream)
 	reader->out = (struct cursor_out){ room, room + reader->contender->out_bytes };
 	reader->step = STEP_HUNGRY;
 	reader->active = 1;
+	reader->over = 0;
 	inflate_begin(reader->inflate);
 }
 
@@ -89,6 +98,10 @@ static size_t reader_take(struct reader *reader, struct rig *rig)
 	if (reader->step == STEP_BROKEN)
 		return NEWLINES_WRONG;
 	reader->active = reader->step == STEP_FULL || reader->in.next < reader->gzip_end;
+	if (!reader->active && !reader->over && inflate_plain_bytes(reader->inflate) == 0) {
+		inflate_input_over(reader->inflate); /* it has kept everything until now */
+		reader->over = reader->active = 1;
+	}
 	if (!reader->active && inflate_end(reader->inflate) != FAULT_NONE)
 		return NEWLINES_WRONG;
 	return rig_newlines(rig, reader->fresh, reader->out.next);
