@@ -321,6 +321,10 @@ struct peer_engine {
 };
 
 static const struct peer_engine peer_engines[] = {
+#if defined(__x86_64__)
+	{ INFLATE_ENGINE_OWN, "own-x86", 1 }, /* own-c where the processor cannot */
+#endif
+	{ INFLATE_ENGINE_OWN_C, "own-c", 1 },
 	{ INFLATE_ENGINE_ISAL, "isal", 0 },
 };
 
@@ -347,7 +351,7 @@ PEER void peer_open(struct peer *peer)
 {
 	enum inflate_engine engine = peer_engine ? peer_engine->engine : INFLATE_ENGINE_AUTO;
 	*peer = (struct peer){ .engine = peer_engine };
-	if (arena_open(&peer->arena, 1 << 20) != 0)
+	if (arena_open(&peer->arena, inflate_bytes_needed(engine)) != 0)
 		abort();
 	peer->inflate = inflate_create(engine, &peer->arena);
 	arena_close(&peer->arena);
@@ -371,6 +375,8 @@ PEER void peer_fresh(struct peer *peer)
 		peer_close(peer);
 	if (!peer->inflate || peer->engine != peer_engine)
 		peer_open(peer);
+	if (strcmp(inflate_engine_name(peer->inflate), peer_engine->name) != 0)
+		SKIP("this processor cannot run it");
 }
 
 PEER void peer_begin(struct peer *peer)
@@ -409,7 +415,10 @@ PEER void peer_check_step(const struct peer *peer, enum step step, size_t in_byt
 		GT(consumed + produced, 0);
 }
 
-/* One call, with the buffers where they are. Appends what came out; what was there before is unchanged. */
+enum { PEER_LOOK_BACK_BYTES = 2048 };
+
+/* One call, with the buffers where they are. Appends what came out; what was there before is unchanged, where
+ * a careless copy would hit it. */
 PEER enum step peer_push_at(struct peer *peer, struct cursor_in *in, const uint8_t *history,
 			    struct cursor_out *out)
 {
@@ -420,7 +429,9 @@ PEER enum step peer_push_at(struct peer *peer, struct cursor_in *in, const uint8
 	enum step step = inflate_push(peer->inflate, in, history, out);
 	size_t consumed = (size_t)(in->next - in_base), produced = (size_t)(out->next - out_base);
 	peer_check_step(peer, step, in_bytes, consumed, out_bytes, produced);
-	EQ_BYTES(history, history_bytes, peer->plain.base + peer->plain.count - history_bytes, history_bytes);
+	size_t look_bytes = history_bytes < PEER_LOOK_BACK_BYTES ? history_bytes : PEER_LOOK_BACK_BYTES;
+	EQ_BYTES(out_base - look_bytes, look_bytes, peer->plain.base + peer->plain.count - look_bytes,
+		 look_bytes);
 	bytes_append(&peer->plain, out_base, produced);
 	EQ(inflate_plain_bytes(peer->inflate), peer->plain.count);
 	EQ(inflate_offset(peer->inflate) - offset_before, consumed);
@@ -523,16 +534,18 @@ PEER void peer_run_window(struct peer *peer, const struct bytes *gzip, size_t in
 {
 	size_t keep_bytes = INFLATE_HISTORY_BYTES + more_history_bytes;
 	uint8_t *end = peer->out.base + peer->out.count, *window = end - keep_bytes - room_bytes;
-	struct cursor_in in = { .next = gzip->base, .end = gzip->base };
 	struct cursor_out out = { .next = window, .end = end };
-	const uint8_t *in_end = gzip->base + gzip->count;
 	GE(room_bytes, INFLATE_ROOM_BYTES);
 	GE(window, peer->out.base);
 	peer_begin(peer);
-	for (enum step step = STEP_HUNGRY; step == STEP_FULL || in.next < in_end;) {
-		in.end =
-			in.next + ((size_t)(in_end - in.next) < in_max ? (size_t)(in_end - in.next) : in_max);
+	size_t at = 0;
+	for (enum step step = STEP_HUNGRY; step == STEP_FULL || at < gzip->count;) {
+		size_t in_bytes = gzip->count - at < in_max ? gzip->count - at : in_max;
+		uint8_t *in_base = peer->in.base + peer->in.count - in_bytes;
+		struct cursor_in in = { .next = in_base, .end = in_base + in_bytes };
+		memcpy(in_base, gzip->base + at, in_bytes);
 		step = peer_push_at(peer, &in, window, &out);
+		at += (size_t)(in.next - in_base);
 		if (step == STEP_BROKEN)
 			break;
 		if (step != STEP_FULL)
@@ -599,7 +612,9 @@ PEER void peer_expect(struct peer *peer, const struct bytes *gzip, enum fault fa
 	for (size_t split = 0; split < gzip->count; split++) {
 		peer_run_split(peer, gzip, split, PEER_PIECE_BYTES_MAX);
 		peer_check_end(peer, fault, &reference, plain, plain_bytes);
-		peer_run_split(peer, gzip, split, peer_rooms[split % PEER_ROOM_COUNT]);
+		/* Not a call for each byte of what is long. */
+		size_t room = peer_rooms[split % PEER_ROOM_COUNT], room_min = 1 + plain_bytes / 200;
+		peer_run_split(peer, gzip, split, room > room_min ? room : room_min);
 		peer_check_end(peer, fault, &reference, plain, plain_bytes);
 	}
 	for (size_t room = 0; room < PEER_ROOM_COUNT; room++)
