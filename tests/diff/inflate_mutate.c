@@ -22,7 +22,16 @@ enum {
 	PROGRESS_STREAMS = 100000,
 };
 
-enum { ENGINES = sizeof peer_engines / sizeof *peer_engines };
+static const struct {
+	enum inflate_engine engine;
+	enum likeness likeness;
+} engines[] = {
+	{ INFLATE_ENGINE_OWN, LIKE_ZLIB },
+	{ INFLATE_ENGINE_OWN_C, LIKE_ZLIB },
+	{ INFLATE_ENGINE_ISAL, LIKE_ISAL },
+	{ INFLATE_ENGINE_LIBDEFLATE, LIKE_LIBDEFLATE },
+};
+enum { ENGINES = sizeof engines / sizeof *engines };
 
 /* Of 16 streams, so many are of each kind: small ones are cheap, and the fast loops want long ones. */
 static const unsigned shares[BASE_KINDS] = { 5, 1, 4, 0, 4, 2 };
@@ -141,7 +150,8 @@ static void make_stream(struct run *run, int which, uint64_t *seed)
 {
 	struct bytes *gzip = &run->gzip[which];
 	struct reference *reference = &run->reference[which];
-	enum base_kind kind = draw_kind(run, seed);
+	/* Two of a kind are in their fast parts at the same time. */
+	enum base_kind kind = which && peer_random(seed) % 2 ? run->kind[0] : draw_kind(run, seed);
 	const struct base *base = &run->bases[kind][peer_random(seed) % BASE_COUNT];
 	run->kind[which] = kind;
 	gzip->count = 0;
@@ -204,8 +214,8 @@ static int notices_what_is_wrong(struct run *run)
 			reference->plain[peer_random(&seed) % reference->count] ^= 1;
 		else
 			reference->good ^= 1;
-		/* What only ISA-L may accept is no proof. */
-		if (reference_is_about_a_code(reference))
+		/* What some may accept is no proof. */
+		if (reference_is_too_strict(reference))
 			continue;
 		for (int i = 0, which; i < ENGINES; i++, wanted++)
 			noticed +=
@@ -258,16 +268,18 @@ static int report(struct run *run, int noticed)
 	}
 	for (int i = 0; i < ENGINES; i++) {
 		const struct driver_count *count = driver_count(run->drivers[i]);
-		printf("# engine %s: %llu streams (%llu pairs in one loop), %.1f MB plain, %llu calls, %llu "
+		printf("# engine %s: %llu streams (%llu pairs), %.1f MB plain (%.1f in a loop for two), %llu "
+		       "calls, %llu "
 		       "good, "
 		       "%llu too long; refused like zlib with another fault %llu, good where zlib refused a "
 		       "code "
 		       "%llu; missing before damage at most %zu bytes\n",
 		       driver_name(run->drivers[i]), (unsigned long long)count->streams,
 		       (unsigned long long)count->pairs, (double)count->plain_bytes / 1e6,
-		       (unsigned long long)count->pushes, (unsigned long long)count->good,
-		       (unsigned long long)count->too_long, (unsigned long long)count->other_reason,
-		       (unsigned long long)count->only_ours, count->missing_bytes_max);
+		       (double)count->paired_bytes / 1e6, (unsigned long long)count->pushes,
+		       (unsigned long long)count->good, (unsigned long long)count->too_long,
+		       (unsigned long long)count->other_reason, (unsigned long long)count->only_ours,
+		       count->missing_bytes_max);
 	}
 	return failed;
 }
@@ -325,8 +337,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 2; i++)
 		run.reference[i].plain = malloc(REFERENCE_BYTES_MAX);
 	for (int i = 0; i < ENGINES; i++)
-		run.drivers[i] =
-			driver_open(peer_engines[i].engine, peer_engines[i].refuses_incomplete_codes);
+		run.drivers[i] = driver_open(engines[i].engine, engines[i].likeness);
 	catch_signals();
 	printf("1..%d\n", 1 + BASE_KINDS);
 	make_bases(&run, run.options.first / EPOCH_STREAMS);

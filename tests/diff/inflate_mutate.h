@@ -71,23 +71,30 @@ int references_agree(struct references *references, const struct bytes *gzip,
 		     const struct reference *reference);
 /* zlib refused a Huffman code because some of its bits mean nothing. ISA-L waits for such bits. */
 int reference_is_about_a_code(const struct reference *reference);
+/* zlib refused what libdeflate reads all the same, in the deflate part. */
+int reference_is_too_strict(const struct reference *reference);
 /* The stream has a wrong checksum at trailer_at: makes it right, and ends the stream there. */
 void reference_mend(struct bytes *gzip, struct reference *reference);
 
 /* ---- our engines */
 
+/* Whose verdict is expected. */
+enum likeness {
+	LIKE_ZLIB,	 /* and its bytes, up to the damage, without exception */
+	LIKE_ISAL,	 /* accepts some codes; what it decoded shortly before the damage is lost */
+	LIKE_LIBDEFLATE, /* reads some headers that zlib does not */
+};
+
 struct driver; /* two decoders of one engine, with their buffers */
 
 struct driver_count {
-	uint64_t streams, plain_bytes, pushes, pairs, good, too_long;
+	uint64_t streams, plain_bytes, paired_bytes, pushes, pairs, good, too_long;
 	uint64_t other_reason;	  /* refused like zlib, but with another fault */
 	uint64_t only_ours;	  /* good, where zlib refused a code */
 	size_t missing_bytes_max; /* of what zlib hands out before it sees the damage */
 };
 
-/* `exact`: verdict, and bytes up to the damage, are zlib's without exception. Otherwise it is as ISA-L: may
- * accept a code that zlib refuses, and may keep back what it decoded shortly before the damage. */
-struct driver *driver_open(enum inflate_engine engine, int exact);
+struct driver *driver_open(enum inflate_engine engine, enum likeness likeness);
 void driver_close(struct driver *driver);
 const char *driver_name(const struct driver *driver);
 const struct driver_count *driver_count(const struct driver *driver);
