@@ -57,7 +57,7 @@ static void pump_two(struct stream *first, struct stream *second)
 	}
 	while (pumps[0] == PUMP_INFLATE && pumps[1] == PUMP_INFLATE) {
 		stage_enter(first->flow->stage, STAGE_INFLATE);
-		inflate_push_two(&first->job, &second->job);
+		inflate_push_beside(&first->job, &second->job);
 		for (int i = 0; i < 2; i++) {
 			streams[i]->job_state = JOB_DONE;
 			pumps[i] = answer_pump(streams[i]);

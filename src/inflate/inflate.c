@@ -353,15 +353,54 @@ static size_t two_step(struct inflate_job *jobs[2])
 	return moved_bytes;
 }
 
-void inflate_push_two(struct inflate_job *first, struct inflate_job *second)
+/* What is no body is passed first, so that it parts no pair. */
+static void two_enter(struct inflate_job *job)
+{
+	struct inflate *inflate = job->inflate;
+	while (inflate->state != STATE_BODY && inflate->state != STATE_BROKEN && cursor_in_bytes(job->in)) {
+		const uint8_t *before = job->in->next;
+		wrapper_step(inflate, job->in);
+		count_input(inflate, (size_t)(job->in->next - before));
+	}
+}
+
+/* 1: one of the two can not go on. 0: neither can beside the other, for whatever reason. */
+static int two_go_on(struct inflate_job *first, struct inflate_job *second)
 {
 	struct inflate_job *jobs[2] = { first, second };
 	const struct engine *engine = first->inflate->engine;
-	if (engine->push_two && engine == second->inflate->engine)
-		while (two_can_go_on(first) && two_can_go_on(second) && two_step(jobs))
-			;
-	for (int i = 0; i < 2; i++)
-		jobs[i]->step = inflate_push(jobs[i]->inflate, jobs[i]->in, jobs[i]->history, jobs[i]->out);
+	if (!engine->push_two || engine != second->inflate->engine)
+		return 0;
+	two_enter(first);
+	two_enter(second);
+	while (two_can_go_on(first) && two_can_go_on(second))
+		if (two_step(jobs) == 0)
+			return 0;
+	return 1;
+}
+
+static void job_push(struct inflate_job *job)
+{
+	job->step = inflate_push(job->inflate, job->in, job->history, job->out);
+}
+
+void inflate_push_two(struct inflate_job *first, struct inflate_job *second)
+{
+	two_go_on(first, second);
+	job_push(first);
+	job_push(second);
+}
+
+void inflate_push_beside(struct inflate_job *first, struct inflate_job *second)
+{
+	struct inflate_job *jobs[2] = { first, second };
+	int parts = two_go_on(first, second);
+	for (int i = 0; i < 2; i++) {
+		if (parts && two_can_go_on(jobs[i]))
+			jobs[i]->step = STEP_HUNGRY;
+		else
+			job_push(jobs[i]);
+	}
 }
 
 enum fault inflate_end(struct inflate *inflate)

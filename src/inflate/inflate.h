@@ -83,6 +83,9 @@ struct inflate_job {
  * do that: faster than one after the other, because neither waits for the other's table lookups. The jobs
  * share nothing, and each ends as it would alone. */
 void inflate_push_two(struct inflate_job *first, struct inflate_job *second);
+/* The same, but where one of the two can not go on any more the other is left as it is, so that it goes on
+ * beside what comes next for the first: HUNGRY with input and room left. */
+void inflate_push_beside(struct inflate_job *first, struct inflate_job *second);
 
 /* All input has been pushed. From then on inflate_push() is called without input, until it does not answer
  * FULL. Needed for libdeflate, which only kept what it was given, up to INFLATE_WHOLE_GZIP_BYTES_MAX; for
