@@ -5,7 +5,7 @@ import html
 
 import table
 
-WIDTH, LABEL_WIDTH, BAR_WIDTH = 900, 232, 430
+WIDTH, LABEL_WIDTH, BAR_WIDTH = 916, 248, 430
 ROW, BAR, HEAD, GAP, MARGIN = 22, 14, 46, 26, 20
 FAMILIES = {"akamai-prof": "ours", "Go": "go", "Go, interpreted by Yaegi": "yaegi", "Python": "python",
             "shell": "shell"}
@@ -37,9 +37,15 @@ def panels_of(results):
     return list(found.values())
 
 
-def shown(group):
-    """The ways of TLS stand in the table; here one bar for each program and level of parsing."""
-    return [row for row in group["rows"] if row["decodes"] and " -tls " not in row["client"]]
+def shown(results, group):
+    """[(label, row)]: the ways of TLS stand in the table; here one bar for each program and level of parsing, and for
+    the collector with more streams."""
+    found = [(row["client"], row) for row in group["rows"] if row["decodes"] and " -tls " not in row["client"]]
+    for other in results["groups"]:
+        row = table.row_of(other, table.OURS)
+        if row and other["event_size"] == group["event_size"] and other["streams"] > group["streams"]:
+            found.append((f"{table.OURS}, {table.counted(other['streams'])}", row))
+    return sorted(found, key=lambda entry: entry[1]["cpu_seconds_per_million"])
 
 
 def rate_of(cpu_seconds_per_million):
@@ -51,41 +57,43 @@ def write(x, y, content, style="", anchor="start"):
     return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"{style}>{html.escape(content)}</text>'
 
 
-def bar(row, y, scale):
+def bar(label, row, y, scale):
     style = FAMILIES.get(row["family"], "shell")
     rate = rate_of(row["cpu_seconds_per_million"])
     width = max(1.0, rate * scale)
     ours = style == "ours"
     text = f'{rate:,.0f} ({row["cpu_seconds_per_million"]:.2f} CPU-s per million)'
-    return [write(LABEL_WIDTH - 8, y + 11, row["client"], "strong" if ours else "", "end"),
+    return [write(LABEL_WIDTH - 8, y + 11, label, "strong" if ours else "", "end"),
             f'<rect class="{style}" x="{LABEL_WIDTH}" y="{y:.1f}" width="{width:.1f}" height="{BAR}" rx="2">'
-            f'<title>{html.escape(row["client"])}: {rate:,.0f} events per CPU-second</title></rect>',
+            f'<title>{html.escape(label)}: {rate:,.0f} events per CPU-second</title></rect>',
             write(LABEL_WIDTH + width + 6, y + 11, text, "value" if ours else "value quiet")]
 
 
-def panel(group, top, scale):
-    rows = shown(group)
+def panel(results, group, top, scale):
+    rows = shown(results, group)
     limit_x = LABEL_WIDTH + rate_of(group["in_memory_cpu_seconds_per_million"]) * scale
     bottom = top + HEAD + ROW * len(rows)
-    head = f'{table.SIZES[group["event_size"]]} events, {table.counted(group["streams"])}'
+    more = any(label != row["client"] for label, row in rows)
+    head = (f'{table.SIZES[group["event_size"]]} events, {table.counted(group["streams"])}'
+            + (" where nothing else is said" if more else ""))
     parts = [write(MARGIN, top + 16, head, "head"),
              write(limit_x, top + 34, "decoding alone, in memory", "quiet", "middle"),
              f'<line class="limit" x1="{limit_x:.1f}" y1="{top + 38}" x2="{limit_x:.1f}" y2="{bottom}"/>',
              f'<line class="axis" x1="{LABEL_WIDTH}" y1="{top + 38}" x2="{LABEL_WIDTH}" y2="{bottom}"/>']
-    for number, row in enumerate(rows):
-        parts += bar(row, top + HEAD + ROW * number, scale)
+    for number, (label, row) in enumerate(rows):
+        parts += bar(label, row, top + HEAD + ROW * number, scale)
     return parts, bottom
 
 
 def draw(results):
     groups = panels_of(results)
-    largest = max([rate_of(row["cpu_seconds_per_million"]) for group in groups for row in shown(group)]
+    largest = max([rate_of(row["cpu_seconds_per_million"]) for group in groups for _, row in shown(results, group)]
                   + [rate_of(group["in_memory_cpu_seconds_per_million"]) for group in groups])
     scale = BAR_WIDTH / largest
     parts = [write(MARGIN, 28, "Events read per second of CPU time, over TLS, on one core", "title")]
     top = 40
     for group in groups:
-        drawn, bottom = panel(group, top, scale)
+        drawn, bottom = panel(results, group, top, scale)
         parts += drawn
         top = bottom + GAP
     for line in [table.machine_line(results).split(". ")[0] + "."] + (

@@ -67,7 +67,7 @@ class Absent(Exception):
 
 
 class Client:
-    """`family` groups in tables and in the chart; `single`: one stream is enough; `decodes`: False when it only
+    """`family` groups in tables and in the chart; `single`: it reads one stream; `decodes`: False when it only
     counts bytes of bodies as they come."""
     family, single, decodes = None, False, True
 
@@ -103,17 +103,18 @@ def needs(*programs):
 class Ours(Client):
     family = "akamai-prof"
 
-    def __init__(self, name, program, parse="control", tls="auto", single=False):
+    def __init__(self, name, program, parse="control", tls="auto", inflate="auto"):
         super().__init__(name)
-        self.program, self.parse, self.tls, self.single = program, parse, tls, single
+        self.program, self.parse, self.tls, self.inflate = program, parse, tls, inflate
 
     def missing(self, workshop):
         program = os.path.join(workshop.build, self.program)
         text = subprocess.run([program, "-help"], capture_output=True, text=True, check=False,
                               env=workshop.environment).stdout
-        found = re.search(r"^\s*-tls ([a-z0-9|]+)", text, re.M)
-        if not found or self.tls not in found.group(1).split("|"):
-            return f"{self.program} has no -tls {self.tls}"
+        for flag, value in (("tls", self.tls), ("inflate", self.inflate)):
+            found = re.search(rf"^\s*-{flag} ([a-z0-9|-]+)", text, re.M)
+            if not found or value not in found.group(1).split("|"):
+                return f"{self.program} has no -{flag} {value}"
         if "-parse " not in text:
             return f"{self.program} has no -parse"
         return None
@@ -127,7 +128,7 @@ class Ours(Client):
         return [[os.path.join(workshop.build, self.program), "-url", feed.url, "-edgerc", feed.edgerc,
                  "-ca-file", feed.ca_file, "-config-id", ",".join(feed.config_ids), "-limit", job.limit,
                  "-max-requests", job.pages, "-from", feed.start, "-duration", "10m", "-no-profile", "-quiet",
-                 "-tls", self.tls, "-parse", self.parse, "-out", self.out(workshop),
+                 "-tls", self.tls, "-inflate", self.inflate, "-parse", self.parse, "-out", self.out(workshop),
                  "-sink", "stdout" if printing else "null"]]
 
     def record(self, workshop):
@@ -207,7 +208,7 @@ class Yaegi(Go):
 
 
 class Python(Client):
-    family = "Python"
+    family, single = "Python", True
 
     def __init__(self, name, level):
         super().__init__(name)
@@ -230,13 +231,13 @@ class Pipeline(Client):
     """curl, which keeps its connection over all pages of a stream, and what follows it. curl cannot read an offset out
     of a page: it is told all addresses beforehand, signed, the same few pages again and again. So it need not wait for
     a page's end as everybody else has to."""
-    family = "shell"
+    family, single = "shell", True
     PAGES_KNOWN = 4
 
-    def __init__(self, name, filters, programs=(), compressed=False, prints_lines=True, single=False):
+    def __init__(self, name, filters, programs=(), compressed=False, prints_lines=True):
         super().__init__(name)
         self.filters, self.programs = filters, ("bash", "curl") + tuple(programs)
-        self.compressed, self.prints_lines, self.single = compressed, prints_lines, single
+        self.compressed, self.prints_lines = compressed, prints_lines
 
     def missing(self, workshop):
         return needs(*self.programs)
@@ -296,6 +297,7 @@ def everyone():
         Ours("akamai-direct-prof -tls inplace", "akamai-direct-prof", tls="inplace"),
         Ours("akamai-direct-prof -tls ssl", "akamai-direct-prof", tls="ssl"),
         Ours("akamai-direct-prof -tls ktls", "akamai-direct-prof", tls="ktls"),
+        Ours("akamai-direct-prof -inflate isal", "akamai-direct-prof", inflate="isal"),
         Ours("akamai-direct-prof -parse full", "akamai-direct-prof", parse="full"),
         Ours("akamai-prof", "akamai-prof"),
         Ours("akamai-prof -parse full", "akamai-prof", parse="full"),
@@ -310,11 +312,10 @@ def everyone():
         Python("Python, every event parsed", "full"),
         Pipeline("curl | igzip -dc | wc -l", ["igzip -dc", "wc -l"], ["igzip"]),
         Pipeline("curl | zcat | wc -l", ["zcat", "wc -l"], ["zcat"]),
-        Pipeline("curl | pigz -dc | wc -l", ["pigz -dc", "wc -l"], ["pigz"], single=True),
-        Pipeline("curl --compressed | wc -l", ["wc -l"], compressed=True, single=True),
-        Pipeline("curl | zcat | jq", ["zcat", "jq -c .httpMessage.host", "wc -l"], ["jq"], prints_lines=False,
-                 single=True),
-        Discarding("curl to /dev/null", [], single=True),
+        Pipeline("curl | pigz -dc | wc -l", ["pigz -dc", "wc -l"], ["pigz"]),
+        Pipeline("curl --compressed | wc -l", ["wc -l"], compressed=True),
+        Pipeline("curl | zcat | jq", ["zcat", "jq -c .httpMessage.host", "wc -l"], ["jq"], prints_lines=False),
+        Discarding("curl to /dev/null", []),
     ]
 
 

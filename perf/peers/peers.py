@@ -8,8 +8,9 @@ usage: peers.py BUILD_FOLDER [--quick] [--rounds N] [--seconds S] [--sizes full,
 
 Server and client are pinned to different cores. Before anything is timed each client must read a small feed right: its
 lines have the SHA-256 that the simulator says. Timed runs must deliver as many events as the server logged. Rounds go
-through all clients in turns, forth and back; medians are printed, and written to FOLDER (default
-BUILD_FOLDER/peers) as peers.json, peers.md and peers.svg. What is not installed is left out, and said.
+through all clients in turns, forth and back; those for which a page takes longer than a run is to take have fewer.
+Clients that read one stream only take no part in groups of several. Medians are printed, and written to FOLDER
+(default BUILD_FOLDER/peers) as peers.json, peers.md and peers.svg. What is not installed is left out, and said.
 """
 import argparse
 import json
@@ -21,6 +22,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 import types
 import xml.etree.ElementTree
 
@@ -141,24 +143,26 @@ def check_only(clients, workshop, cores):
 def drawn_whole(clients, cores):
     """Whether made-up figures come out: the tables with every name, the chart as XML with every bar that it has to
     show inside its width."""
-    feed = types.SimpleNamespace(streams=1)
+    feed = types.SimpleNamespace(streams=1)  # of which only this is looked at
     used = types.SimpleNamespace(cpu_seconds=2.0, wall_seconds=4.0, events=10**6, server_cpu_seconds=1.0,
                                  rss_bytes=10**6)
     figures = figures_of(used, feed, cores[1], {"cpu_seconds_per_million": 1.5})
     rows = [summary_of(client, 1, [figures, figures], None) for client in clients]
     group = {"event_size": "lean", "streams": 1, "limit": LIMIT_ONE, "bytes_per_event": 950, "gzip_ratio": 7,
              "in_memory_cpu_seconds_per_million": 1.5, "failed": {}, "rows": rows}
-    results = {"machine": machine(cores), "rounds": 2, "seconds": 1, "absent": {}, "groups": [group]}
-    text, marked = table.text(results, group), table.markdown(results).replace("\\|", "|")
+    several = {**group, "streams": 4, "rows": [row for row, client in zip(rows, clients) if not client.single]}
+    results = {"machine": machine(cores), "rounds": 2, "seconds": 1, "absent": {}, "groups": [group, several]}
+    texts = [table.text(results, group), table.overview_text(results), table.markdown(results).replace("\\|", "|")]
     root = xml.etree.ElementTree.fromstring(chart.draw(results))
     bars = [float(bar.get("x")) + float(bar.get("width")) for bar in root.iter("{http://www.w3.org/2000/svg}rect")
             if bar.get("x")]
-    return (all(client.name in text and client.name in marked for client in clients)
-            and len(bars) == len(chart.shown(group)) > 0 and max(bars) < chart.WIDTH)
+    return (all(client.name in text for client in clients for text in texts)
+            and len(bars) == len(chart.shown(results, group)) > len(clients) / 2 and max(bars) < chart.WIDTH)
 
 
-def in_memory(workshop, page, seconds, cores):
-    result = subprocess.run([os.path.join(workshop.build, "perf", "flow_bench"), page, "--seconds", str(seconds)],
+def in_memory(workshop, pages, seconds, cores):
+    """Two pages: decoded at once, as several streams may be."""
+    result = subprocess.run([os.path.join(workshop.build, "perf", "flow_bench"), *pages, "--seconds", str(seconds)],
                             check=True, capture_output=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
     return json.loads(result.stdout)
 
@@ -172,6 +176,11 @@ def pages_for(client, workshop, feed, limit, seconds, cores):
         if used.wall_seconds >= CALIBRATION_SHARE * seconds or pages >= PAGES_MAX:
             return min(PAGES_MAX, math.ceil(pages * seconds / used.wall_seconds)), job, used
         pages = min(PAGES_MAX, pages * 4)
+
+
+def turns_of(rounds, seconds, expected_seconds):
+    """In how many rounds a client takes part whose run will take so long."""
+    return max(1, min(rounds, round(rounds * seconds / expected_seconds)))
 
 
 def figures_of(used, feed, server_cores, limit_figures):
@@ -204,7 +213,7 @@ class Group:
         self.size, self.streams = size, streams
         self.limit = max(LIMIT_LEAST, LIMIT_ONE // streams)
         self.failed = {}
-        self.pages, self.runs, self.allocated = {}, {}, {}
+        self.pages, self.turns, self.runs, self.allocated = {}, {}, {}, {}
         self.in_memory = []
 
     def guarded(self, client, function):
@@ -218,15 +227,20 @@ class Group:
     def prepare(self, client, feed):
         def prepared():
             pages, job, used = pages_for(client, self.workshop, feed, self.limit, self.options.seconds, self.cores[0])
-            self.allocated[client.name] = client.allocated_bytes(self.workshop, job, used, self.cores[0])
+            # Counting takes runs of its own, and with numbers of streams in between it would come to the same.
+            counted = self.streams in (self.options.streams[0], self.options.streams[-1])
+            self.allocated[client.name] = (client.allocated_bytes(self.workshop, job, used, self.cores[0])
+                                           if counted else None)
             self.pages[client.name], self.runs[client.name] = pages, []
+            expected = used.wall_seconds * pages / job.pages
+            self.turns[client.name] = turns_of(self.options.rounds, self.options.seconds, expected)
         self.guarded(client, prepared)
 
-    def round(self, clients, feed, page):
-        limit_figures = in_memory(self.workshop, page, self.options.seconds / 2, self.cores[0])
+    def round(self, number, clients, feed, pages):
+        limit_figures = in_memory(self.workshop, pages, self.options.seconds / 2, self.cores[0])
         self.in_memory.append(limit_figures)
         for client in clients:
-            if client.name in self.failed:
+            if client.name in self.failed or number >= self.turns[client.name]:
                 continue
             job = Job(feed, self.pages[client.name], self.limit)
             used = self.guarded(client, lambda c=client, j=job: run_once(c, self.workshop, j, self.cores[0]))
@@ -236,13 +250,15 @@ class Group:
     def measure(self, clients):
         with tempfile.TemporaryDirectory(prefix="akamai-prof-peers-") as folder:
             with Feed(self.workshop.build, folder, self.streams, self.size, self.cores[1]) as feed:
-                page = os.path.join(folder, "page.gz")
-                with open(page, "wb") as file:
-                    file.write(feed.walk("1", self.limit, 1)[0][1])
+                pages = []
+                for config_id in feed.config_ids[:2]:
+                    pages.append(os.path.join(folder, f"page-{config_id}.gz"))
+                    with open(pages[-1], "wb") as file:
+                        file.write(feed.walk(config_id, self.limit, 1)[0][1])
                 for client in clients:
                     self.prepare(client, feed)
                 for number in range(self.options.rounds):
-                    self.round(clients if number % 2 == 0 else clients[::-1], feed, page)
+                    self.round(number, clients if number % 2 == 0 else clients[::-1], feed, pages)
                     print(f"  round {number + 1} of {self.options.rounds}", flush=True)
 
         def of_limit(name):
@@ -285,10 +301,12 @@ def arguments():
     parser.add_argument("--only", help="clients whose name contains this")
     parser.add_argument("--out")
     options = parser.parse_args()
-    options.rounds = options.rounds or (1 if options.quick else 5)
-    options.seconds = options.seconds or (0.7 if options.quick else 2.0)
+    options.rounds = options.rounds or (1 if options.quick else 3)
+    options.seconds = options.seconds or (0.5 if options.quick else 1.2)
     options.sizes = (options.sizes or "full,lean").split(",")
-    options.streams = [int(word) for word in (options.streams or ("1,4" if options.quick else "1,2,4,16")).split(",")]
+    options.streams = [int(word) for word in (options.streams or "1,2,4,16").split(",")]
+    options.groups = [(size, streams) for number, size in enumerate(options.sizes)
+                      for streams in (options.streams if number == 0 or not options.quick else options.streams[:1])]
     options.out = options.out or os.path.join(options.build, "peers")
     return options
 
@@ -306,15 +324,16 @@ def bench(options, clients, workshop, cores):
                "groups": []}
     print("Whether each client reads the feed right:", flush=True)
     clients, results["absent"], broken = check_all(clients, workshop, cores, report_line)
-    for size in options.sizes:
-        for streams in options.streams:
-            chosen = [client for client in clients if streams == 1 or not client.single]
-            print(f"{table.SIZES[size]} events, {table.counted(streams)}:", flush=True)
-            group = Group(options, workshop, cores, size, streams).measure(chosen)
-            broken = broken or bool(group["failed"])
-            results["groups"].append(group)
-            print(table.text(results, group), flush=True)
-            write(options.out, results)  # each time: a run that is cut short leaves what it has
+    for size, streams in options.groups:
+        chosen = [client for client in clients if streams == 1 or not client.single]
+        print(f"{table.SIZES[size]} events, {table.counted(streams)}:", flush=True)
+        begun = time.monotonic()
+        group = Group(options, workshop, cores, size, streams).measure(chosen)
+        broken = broken or bool(group["failed"])
+        results["groups"].append(group)
+        print(table.text(results, group) + f"  ({time.monotonic() - begun:.0f} s)\n", flush=True)
+        write(options.out, results)  # each time: a run that is cut short leaves what it has
+    print(table.overview_text(results))
     print(table.notes(results))
     print(f"Written: {', '.join(os.path.join(options.out, name) for name in ('peers.json', 'peers.md', 'peers.svg'))}")
     return 1 if broken else 0
