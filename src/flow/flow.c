@@ -16,6 +16,8 @@
  * share. */
 #define FLOW_STREAM_BYTES ((size_t)4 << 20)
 #define FLOW_SHARED_BYTES ((size_t)8 << 20)
+/* Operations that are taken between two looks at what was received: each takes a few microseconds at most. */
+#define COLLECT_MAX 64
 
 int flow_resolve(struct flow *flow, unsigned server)
 {
@@ -211,18 +213,17 @@ static void flow_completed(struct flow *flow, struct ring_operation *operation)
 }
 
 /* Takes what the ring has, and waits for it where nothing is due. Two streams that are due are enough to go
- * on with; and nobody's turn to be looked at waits for more than a few of the others' operations. 0: there
- * was nothing, and nothing is due. */
+ * on with. 0: there was nothing, and nothing is due. */
 static int flow_collect(struct flow *flow, int64_t until_ns)
 {
 	stage_enter(flow->stage, STAGE_RING);
-	size_t count = 0;
-	for (; count < flow->stream_count; count++) {
+	unsigned count = 0;
+	for (; count < COLLECT_MAX; count++) {
 		struct ring_operation *operation = flow_wait(flow, count || flow->due_count ? 0 : until_ns);
 		if (!operation)
 			break;
 		flow_completed(flow, operation);
-		if (flow->due_count > 1)
+		if (flow->due_count > 1 || flow->due_count == flow->stream_count)
 			break;
 	}
 	return count || flow->due_count;
