@@ -170,7 +170,7 @@ static void feeds_step(struct feed feeds[2])
 		jobs[i] = (struct inflate_job){ feeds[i].inflate, &feeds[i].in, page_history(feeds[i].page),
 						&feeds[i].room, STEP_HUNGRY };
 	}
-	inflate_push_two(&jobs[0], &jobs[1]);
+	inflate_push_beside(&jobs[0], &jobs[1]);
 	for (int i = 0; i < 2; i++) {
 		feeds[i].step = jobs[i].step;
 		feed_take(&feeds[i]);

@@ -81,7 +81,7 @@ def figures_of(build, simulator, streams, seconds, engine, limit):
         "events_per_second": totals["events_per_second"],
         "cpu_share": totals["cpu_seconds"] / totals["elapsed_seconds"],
         "rss_mb": totals["rss_bytes_max"] / 1e6,
-        "paired_share": totals.get("paired_plain_bytes", 0) / totals["plain_bytes"],
+        "paired_share": sum(stream["paired_plain_bytes"] for stream in record["streams"]) / totals["plain_bytes"],
         "server_cpu_seconds_per_million": (simulator.cpu_seconds() - before) * 1e6 / totals["events"],
     }
 

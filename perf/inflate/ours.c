@@ -117,7 +117,7 @@ static void push(struct reader *readers[], size_t count)
 						STEP_HUNGRY };
 	}
 	if (count == 2)
-		inflate_push_two(&jobs[0], &jobs[1]);
+		inflate_push_beside(&jobs[0], &jobs[1]);
 	else
 		jobs[0].step = inflate_push(jobs[0].inflate, jobs[0].in, jobs[0].history, jobs[0].out);
 	for (size_t i = 0; i < count; i++)
@@ -163,6 +163,7 @@ static size_t add(struct contender *contenders, size_t count, size_t row, size_t
 		.stream_count = streams,
 		.in_bytes = STREAM_IN_KILOBYTES << 10,
 		.out_bytes = STREAM_OUT_KILOBYTES << 10,
+		.fill = streams > 1, /* the other one's window is not full yet when one is */
 	};
 	snprintf(contenders[count].name, NAME_BYTES_MAX, "%s", rows[row].names[streams - 1]);
 	return count + 1;
