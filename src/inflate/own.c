@@ -118,8 +118,8 @@ static struct own_loop loop_enter(struct own *own, const struct cursor_in *in, c
 		.in_limit = in->end - OWN_LOOP_IN_BYTES,
 		.out = out->next,
 		.out_limit = out->end - OWN_LOOP_OUT_BYTES,
-		.bits = own->bits & ((UINT64_C(1) << own->bit_count) - 1),
-		.spent = 63 - own->bit_count,
+		.bits = (own->bits & ((UINT64_C(1) << own->bit_count) - 1)) << OWN_INDEX_SHIFT,
+		.spent = OWN_BITS_MAX - own->bit_count,
 		.pending = own->pending,
 		.tables = own->tables + OWN_LITLEN_AT,
 	};
@@ -129,8 +129,8 @@ static void loop_leave(struct own *own, const struct own_loop *loop, struct curs
 		       struct cursor_out *out)
 {
 	own->plain_bytes += (size_t)(loop->out - out->next);
-	own->bits = loop->bits;
-	own->bit_count = 63 - (unsigned)loop->spent;
+	own->bits = loop->bits >> OWN_INDEX_SHIFT;
+	own->bit_count = OWN_BITS_MAX - (unsigned)loop->spent;
 	own->pending = (unsigned)loop->pending;
 	in->next = loop->in;
 	out->next = loop->out;
@@ -161,6 +161,10 @@ static enum step own_step(struct own *own, struct cursor_in *in, struct cursor_o
 	case OWN_DYNAMIC_LENGTHS:
 		return dynamic_begin(own, in);
 	case OWN_SYMBOLS:
+		if (own_near_is_possible(own, in, out)) {
+			own_near_push(own, in, out);
+			return symbols_step(own, in, out, 1);
+		}
 		return symbols_step(own, in, out,
 				    own->symbols < SYMBOLS_BEFORE_JOINING ? SYMBOLS_BEFORE_JOINING
 									  : SYMBOLS_AT_A_TIME);

@@ -6,6 +6,7 @@
  *	own_header.c   what stands in front of a dynamic block's symbols
  *	own_tables.c   code lengths -> the tables
  *	own_careful.c  one symbol after the other, at any split, with every check
+ *	own_near.c     the first 32 KB of a stream, where distances have to be checked
  *	own_loop.c     the fast loop in C, for one stream and for two
  *	own_x86_64.S   the same in assembly
  */
@@ -27,14 +28,19 @@ enum {
 	OWN_CODE_BITS_MAX = 15,
 	/* One lookup covers so many bits. More would push the tables out of the first-level cache. */
 	OWN_LITLEN_BITS = 10,
-	OWN_DISTANCE_BITS = 9,
+	OWN_DISTANCE_BITS = 10, /* the same, so that both tables have one mask */
 	OWN_PRECODE_BITS = 7,
+	/* The fast loop keeps the next bits so much further up in their register: cut out with a mask they
+	 * are the offset of an entry of eight bytes, and an address without a scale is ready one cycle
+	 * earlier. */
+	OWN_INDEX_SHIFT = 3,
+	OWN_BITS_MAX = 63 - OWN_INDEX_SHIFT, /* valid bits at a time */
 };
 
 /* ---- an entry of a table, as a number of eight bytes; the assembly reads its fields one by one
  *
  *	byte 0     code and extra bits; 0: an exception, which the fast loop does not consume
- *	byte 1     code bits, and the count of literals << 6
+ *	byte 1     code bits + OWN_INDEX_SHIFT, and the count of literals << 6
  *	bytes 2-3  up to two literals; of an exception: its kind, and the bits of its code
  *	bytes 4-5  `next`, signed: to the table that the next lookup is in: 0, or OWN_TO_DISTANCE
  *	bytes 6-7  `negated`, signed: minus what the extra bits are added to (see below); above 0: an
@@ -48,22 +54,22 @@ enum own_exception {
 	OWN_BAD,     /* no code begins with these bits, or its symbol must not occur */
 };
 
-/* From the litlen table back to the distance table, and a mask: all bits but 11 and 12 are set, so that the
+/* From the litlen table back to the distance table, and a mask: all bits but 11 and 13 are set, so that the
  * value of a length's entry, minus (length + 2049), negated bit by bit and masked, is the length. */
-#define OWN_TO_DISTANCE (-(4096 + 2048 + 1))
+#define OWN_TO_DISTANCE (-(8192 + 2048 + 1))
 #define OWN_NEGATED_LITERAL                                                                                  \
 	(-2048) /* harmless copies come from there: not just written, no multiple of 4096 */
 #define OWN_NEGATED_LENGTH(base) (-((base) + 2049))
 #define OWN_NEGATED_EXCEPTION_LITLEN 1
 #define OWN_NEGATED_EXCEPTION_DISTANCE                                                                       \
-	6144 /* the bits that the mask lacks: see walk_pair() in own_loop.c                                  \
-	      */
+	10240 /* the bits that the mask lacks: see walk_pair() in own_loop.c                                 \
+	       */
 
 /* A code of `bits` bits in front of what the entry has, so far as entries that are consumed go. */
 #define OWN_ENTRY_CODE(bits) ((own_entry)(bits)*0x101)
 #define OWN_ENTRY_LITERAL_COUNT ((own_entry)1 << 14)
 #define OWN_ENTRY_FIELDS(extra, byte2, byte3, next, negated)                                                 \
-	((own_entry)(extra) | (own_entry)(byte2) << 16 | (own_entry)(byte3) << 24 |                          \
+	((own_entry)(extra) | OWN_INDEX_SHIFT << 8 | (own_entry)(byte2) << 16 | (own_entry)(byte3) << 24 |   \
 	 (own_entry)(uint16_t)(next) << 32 | (own_entry)(uint16_t)(negated) << 48)
 
 static inline unsigned own_total_bits(own_entry entry)
@@ -73,7 +79,7 @@ static inline unsigned own_total_bits(own_entry entry)
 
 static inline unsigned own_code_bits(own_entry entry)
 {
-	return entry >> 8 & 63;
+	return (unsigned)(entry >> 8 & 63) - OWN_INDEX_SHIFT;
 }
 
 static inline int own_is_exception(own_entry entry)
@@ -90,10 +96,8 @@ struct own_codes {
 	uint16_t symbols[OWN_LITLEN_COUNT];	/* sorted by length, then by number */
 };
 
-#define OWN_TABLES_ALIGNMENT 256
-#define OWN_LITLEN_AT                                                                                        \
-	6400 /* a multiple of 256: the low byte of the loop's table pointer is an index width                \
-	      */
+#define OWN_TABLES_ALIGNMENT 64
+#define OWN_LITLEN_AT 10304 /* a multiple of 64 behind the distance table */
 #define OWN_DISTANCE_AT (OWN_LITLEN_AT + OWN_TO_DISTANCE)
 #define OWN_TABLES_BYTES (OWN_LITLEN_AT + (8 << OWN_LITLEN_BITS))
 
@@ -104,8 +108,9 @@ struct own_loop {
 	const uint8_t *in_limit; /*  8: goes on while in < in_limit */
 	uint8_t *out;		 /* 16 */
 	uint8_t *out_limit;	 /* 24: goes on while out < out_limit */
-	uint64_t bits; /* 32: the next bits, the lowest first; what is above the valid ones may be true too */
-	uint64_t spent;	       /* 40: 63 - the number of valid bits */
+	uint64_t bits;	/* 32: the next bits, OWN_INDEX_SHIFT further up; what is above the valid ones may be
+			   true too */
+	uint64_t spent; /* 40: OWN_BITS_MAX - the number of valid bits */
 	uint64_t pending;      /* 48: a length that waits for its distance, or 0 */
 	const uint8_t *tables; /* 56: the litlen table, at OWN_LITLEN_AT */
 };
@@ -154,7 +159,7 @@ struct own {
 	int is_joined;	  /* `tables` are made from them */
 	unsigned symbols; /* that the careful loop has decoded in this block */
 	uint64_t bits;	  /* the next bits, the lowest first; what is above the valid ones may be true too */
-	unsigned bit_count;  /* how many are valid, at most 63 */
+	unsigned bit_count;  /* how many are valid, at most OWN_BITS_MAX */
 	unsigned pending;    /* a length that waits for its distance, or 0 */
 	unsigned copy_bytes; /* what is left of a match, or of a stored block */
 	unsigned copy_distance;
@@ -167,19 +172,20 @@ struct own {
 	own_entry precode[1 << OWN_PRECODE_BITS];
 };
 
-/* Takes bytes into `bits` until 56 of them are valid or the input is at its end. */
+/* Takes bytes into `bits` until 53 of them or more are valid, or the input is at its end. */
 static inline void own_refill(struct own *own, struct cursor_in *in)
 {
 	own->bits &= (UINT64_C(1) << own->bit_count) - 1;
 	if (cursor_in_bytes(in) >= sizeof(uint64_t)) {
 		uint64_t more;
+		unsigned bytes = (OWN_BITS_MAX - own->bit_count) / 8;
 		memcpy(&more, in->next, sizeof more);
 		own->bits |= le64toh(more) << own->bit_count;
-		in->next += (63 - own->bit_count) / 8;
-		own->bit_count |= 56;
+		own->bit_count += 8 * bytes;
+		in->next += bytes;
 		return;
 	}
-	while (own->bit_count < 56 && in->next < in->end) {
+	while (own->bit_count <= OWN_BITS_MAX - 8 && in->next < in->end) {
 		own->bits |= (uint64_t)*in->next++ << own->bit_count;
 		own->bit_count += 8;
 	}
@@ -213,5 +219,9 @@ enum step own_header_push(struct own *own, struct cursor_in *in);
  * block has ended, or so many symbols were decoded. */
 enum step own_careful_push(struct own *own, struct cursor_in *in, struct cursor_out *out,
 			   unsigned symbols_max);
+
+/* own_near.c: the same without an end, as long as it is possible and nothing is an exception. */
+int own_near_is_possible(const struct own *own, const struct cursor_in *in, const struct cursor_out *out);
+void own_near_push(struct own *own, struct cursor_in *in, struct cursor_out *out);
 
 #endif

@@ -22,24 +22,23 @@ struct walk {
 	uintptr_t pending;
 	const uint8_t *litlen;
 	const uint8_t *table; /* of the next lookup */
-	uint64_t index_mask;
 };
 
-enum { COPY_BYTES = 64, OVERLAP_BYTES = 32 };
+enum { INDEX_MASK = ((1 << OWN_LITLEN_BITS) - 1) << OWN_INDEX_SHIFT, COPY_BYTES = 64, OVERLAP_BYTES = 32 };
 
 #define INLINE static inline __attribute__((always_inline))
 
 INLINE struct stepped walk_step(struct walk *walk)
 {
 	own_entry entry;
-	memcpy(&entry, walk->table + 8 * (walk->bits & walk->index_mask), sizeof entry);
+	memcpy(&entry, walk->table + (walk->bits & INDEX_MASK), sizeof entry);
 	unsigned total_bits = own_total_bits(entry);
-	uint64_t extra = (walk->bits & ((UINT64_C(1) << total_bits) - 1)) >> own_code_bits(entry);
+	uint64_t extra =
+		(walk->bits & ((UINT64_C(1) << OWN_INDEX_SHIFT << total_bits) - 1)) >> (entry >> 8 & 63);
 	int16_t next = (int16_t)(entry >> 32);
 	walk->bits >>= total_bits;
 	walk->spent += total_bits;
 	walk->table = walk->litlen + next;
-	walk->index_mask = (1u << OWN_LITLEN_BITS) - 1 - ((unsigned)(next < 0) << OWN_DISTANCE_BITS);
 	struct stepped stepped = { .value = (int16_t)(entry >> 48) - (intptr_t)extra };
 	stepped.length = (uintptr_t)(~stepped.value & next);
 	stepped.literal_count = entry >> 14 & 3;
@@ -124,7 +123,6 @@ INLINE struct walk walk_begin(const struct own_loop *loop)
 			     .pending = loop->pending,
 			     .litlen = loop->tables };
 	walk.table = loop->tables + (walk.pending ? OWN_TO_DISTANCE : 0);
-	walk.index_mask = (1u << (walk.pending ? OWN_DISTANCE_BITS : OWN_LITLEN_BITS)) - 1;
 	walk_refill(&walk);
 	return walk;
 }

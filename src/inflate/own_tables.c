@@ -104,11 +104,12 @@ static int table_make(own_entry *table, unsigned index_bits, struct own_codes *c
 {
 	const int whole = 1 << OWN_CODE_BITS_MAX;
 	int left = codes_sort(codes, lengths, count);
-	/* As zlib has it: an incomplete code is good for no symbol at all, or for one, which then has one bit. */
+	/* As zlib has it: an incomplete code is good for no symbol at all, or for one, which then has one
+	 * bit. */
 	if (left != 0 && left != whole && !(left == whole / 2 && codes->counts[1] == 1))
 		return -1;
 	table_fill(table, index_bits, codes, entries,
-		   exception + (left ? OWN_ENTRY_FIELDS(0, OWN_BAD, 1, 0, 0)
+		   exception | (left ? OWN_ENTRY_FIELDS(0, OWN_BAD, 1, 0, 0)
 				     : OWN_ENTRY_FIELDS(0, OWN_LONG, 0, 0, 0)));
 	return 0;
 }

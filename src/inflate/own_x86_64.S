@@ -21,14 +21,15 @@
 #define TABLES 56
 
 /* struct own_entry, from a table pointer that is 10 more than the table (litlen) or its distance table */
-#define ENTRY(table, index, field) [table + index*8 - 10 + field]
+#define ENTRY(table, index, field) [table + index + field]
 #define TOTAL_BITS 0
 #define CODE 1
 #define LITERALS 2
 #define NEXT 4
 #define NEGATED 6
 
-#define TO_DISTANCE (-(4096 + 2048 + 1))
+#define TO_DISTANCE (-(8192 + 2048 + 1))
+#define INDEX_MASK (1023 << 3)
 #define COPY_BYTES 64
 #define OVERLAP_BYTES 32
 
@@ -40,12 +41,14 @@
 	movzx	\code, byte ptr ENTRY(\table, \index, CODE)
 	movsx	\value, word ptr ENTRY(\table, \index, NEGATED)
 	vmovd	\literals, dword ptr ENTRY(\table, \index, LITERALS)
-	bzhi	\extra, \bits, \total		/* code and extra bits */
+	add	\spent, \total
+	lea	\extra, [\total + 3]
+	bzhi	\extra, \bits, \extra		/* code and extra bits */
 	shrx	\bits, \bits, \total		/* the chain */
 	mov	\table, \litlen
 	add	\table, \length			/* which table is next */
-	bzhi	\index, \bits, \table		/* the chain: the low byte is 10 or 9 */
-	add	\spent, \total
+	mov	\index, \bits
+	and	\index, INDEX_MASK		/* the chain */
 	shrx	\extra, \extra, \code		/* only its low six bits count: the extra bits */
 	sub	\value, \extra
 	andn	\length, \value, \length	/* see OWN_TO_DISTANCE */
@@ -217,10 +220,10 @@ own_x86_64_one:
 	mov	r10, [rdi + PENDING]
 	mov	r9, [rdi + TABLES]
 	mov	rdi, [rdi + OUT]
-	add	r9, 10
 	choose_table rdx, r9, r10
 	refill	rax, rsi, rcx
-	bzhi	r8, rax, rdx
+	mov	r8, rax
+	and	r8, INDEX_MASK
 	.p2align 6
 .Lone:
 	pair	one_1, ONE
@@ -298,12 +301,12 @@ own_x86_64_two:
 	mov	rax, [rdi + BITS]
 	mov	r8, [rdi + TABLES]
 	mov	rdi, [rdi + OUT]
-	add	r8, 10
 	mov	FIRST_LITLEN, r8
 	choose_table rdx, r8, r12
 	refill	rax, FIRST_IN, r9
 	mov	FIRST_SPENT, r9
-	bzhi	r8, rax, rdx
+	mov	r8, rax
+	and	r8, INDEX_MASK
 
 	mov	rbx, [rsi + IN]
 	mov	SECOND_IN, rbx
@@ -313,12 +316,12 @@ own_x86_64_two:
 	mov	rcx, [rsi + BITS]
 	mov	r11, [rsi + TABLES]
 	mov	rsi, [rsi + OUT]
-	add	r11, 10
 	mov	SECOND_LITLEN, r11
 	choose_table r10, r11, r12
 	refill	rcx, SECOND_IN, r9
 	mov	SECOND_SPENT, r9
-	bzhi	r11, rcx, r10
+	mov	r11, rcx
+	and	r11, INDEX_MASK
 	.p2align 6
 .Ltwo:
 	pair_of_first first_1

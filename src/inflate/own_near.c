@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * The first 32 KB of a stream, where a distance may reach back to before it and has to be checked: symbol
+ * after symbol like the careful loop, but with the state in registers, and only while there is enough of
+ * input and room that neither can run out. A small page consists of nothing else.
+ */
+#include "inflate/own.h"
+
+/* Up to two refills a turn; three literals and a match, which is copied in words. */
+enum { NEAR_IN_BYTES = 16, NEAR_OUT_BYTES = 3 + 258 + 16 };
+
+/* The room that it may fill. Behind 32 KB the fast loop is faster. */
+static size_t near_room_bytes(const struct own *own, const struct cursor_out *out)
+{
+	size_t room_bytes = cursor_out_bytes(out);
+	size_t until_bytes = (size_t)(OWN_LOOP_HISTORY_BYTES - own->plain_bytes) + NEAR_OUT_BYTES;
+	return room_bytes < until_bytes ? room_bytes : until_bytes;
+}
+
+int own_near_is_possible(const struct own *own, const struct cursor_in *in, const struct cursor_out *out)
+{
+	return own->plain_bytes < OWN_LOOP_HISTORY_BYTES && own->copy_bytes == 0 && own->pending == 0 &&
+	       cursor_in_bytes(in) >= NEAR_IN_BYTES && near_room_bytes(own, out) > NEAR_OUT_BYTES;
+}
+
+struct near {
+	uint64_t bits;
+	unsigned bit_count;
+	const uint8_t *in;
+};
+
+static inline void near_refill(struct near *near)
+{
+	uint64_t more;
+	memcpy(&more, near->in, sizeof more);
+	near->bits |= le64toh(more) << near->bit_count;
+	unsigned bytes = (OWN_BITS_MAX - near->bit_count) / 8;
+	near->bit_count += 8 * bytes;
+	near->in += bytes;
+}
+
+static inline void near_drop(struct near *near, unsigned count)
+{
+	near->bits >>= count;
+	near->bit_count -= count;
+}
+
+/* Consumes a length or a distance: minus the base, minus the extra bits. */
+static inline int near_take(struct near *near, own_entry entry)
+{
+	unsigned total = own_total_bits(entry);
+	unsigned extra = (unsigned)(near->bits & ((UINT64_C(1) << total) - 1)) >> own_code_bits(entry);
+	near_drop(near, total);
+	return (int16_t)(entry >> 48) - (int)extra;
+}
+
+/* May write 15 bytes more. */
+static inline void near_copy(uint8_t *out, size_t distance, size_t count)
+{
+	const uint8_t *from = out - distance;
+	if (distance >= 16) {
+		for (size_t i = 0; i < count; i += 16)
+			memcpy(out + i, from + i, 16);
+	} else if (distance >= 8) {
+		for (size_t i = 0; i < count; i += 8)
+			memcpy(out + i, from + i, 8);
+	} else {
+		for (size_t i = 0; i < count; i++)
+			out[i] = from[i];
+	}
+}
+
+static inline int is_literal(own_entry entry)
+{
+	return (entry & OWN_ENTRY_LITERAL_COUNT) != 0 && !own_is_exception(entry);
+}
+
+void own_near_push(struct own *own, struct cursor_in *in, struct cursor_out *out)
+{
+	struct near near = { own->bits & ((UINT64_C(1) << own->bit_count) - 1), own->bit_count, in->next };
+	const uint64_t litlen_mask = (1 << OWN_LITLEN_BITS) - 1, distance_mask = (1 << OWN_DISTANCE_BITS) - 1;
+	const own_entry *litlen = own->litlen, *distances = own->distance;
+	const uint8_t *in_limit = in->end - NEAR_IN_BYTES;
+	const uint8_t *stream = out->next - own->plain_bytes; /* its first byte */
+	uint8_t *at = out->next, *out_limit = at + near_room_bytes(own, out) - NEAR_OUT_BYTES;
+	while (near.in <= in_limit && at <= out_limit) {
+		near_refill(&near);
+		own_entry entry = litlen[near.bits & litlen_mask];
+		for (int i = 0; i < 3 && is_literal(entry); i++) {
+			*at++ = (uint8_t)(entry >> 16);
+			near_drop(&near, own_code_bits(entry));
+			entry = litlen[near.bits & litlen_mask];
+		}
+		if (is_literal(entry))
+			continue;
+		if (own_is_exception(entry))
+			break;
+		size_t count = (size_t)(OWN_NEGATED_LENGTH(0) - near_take(&near, entry));
+		near_refill(&near);
+		entry = distances[near.bits & distance_mask];
+		own->pending = (unsigned)count;
+		if (own_is_exception(entry))
+			break;
+		struct near before = near;
+		size_t distance = (size_t)-near_take(&near, entry);
+		if (distance > (size_t)(at - stream)) {
+			near = before;
+			break; /* own_careful.c says what that means */
+		}
+		own->pending = 0;
+		near_copy(at, distance, count);
+		at += count;
+	}
+	own->bits = near.bits;
+	own->bit_count = near.bit_count;
+	own->plain_bytes += (size_t)(at - out->next);
+	own->symbols += (unsigned)(at - out->next) / 4; /* or so: it only matters that it grows */
+	in->next = near.in;
+	out->next = at;
+}
