@@ -371,7 +371,7 @@ static void write_random_block(unsigned last, uint64_t *seed)
 static void random_blocks_with_random_codes(void)
 {
 	uint64_t seed = 57;
-	for (int round = 0; round < 250; round++) {
+	for (int round = 0; round < 150; round++) {
 		fresh();
 		if (round % 2)
 			writer_begin(&writer, WRITER_DEEP);

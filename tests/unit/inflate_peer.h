@@ -415,54 +415,77 @@ PEER void peer_check_step(const struct peer *peer, enum step step, size_t in_byt
 		GT(consumed + produced, 0);
 }
 
-enum { PEER_LOOK_BACK_BYTES = 2048 };
+/* One call: what it is given, and what is held against it afterwards. */
+struct peer_call {
+	struct cursor_in in;
+	struct cursor_out out;
+	const uint8_t *history;
+	const uint8_t *in_base;
+	const uint8_t *out_base;
+	uint64_t offset_before;
+};
 
-/* One call, with the buffers where they are. Appends what came out; what was there before is unchanged, where
- * a careless copy would hit it. */
-PEER enum step peer_push_at(struct peer *peer, struct cursor_in *in, const uint8_t *history,
-			    struct cursor_out *out)
+PEER struct peer_call peer_call_of(const struct peer *peer, const uint8_t *in_base, size_t in_bytes,
+				   const uint8_t *history, uint8_t *out_base, size_t out_bytes)
 {
-	const uint8_t *in_base = in->next, *out_base = out->next;
-	size_t in_bytes = cursor_in_bytes(in), out_bytes = cursor_out_bytes(out);
-	size_t history_bytes = (size_t)(out_base - history);
-	uint64_t offset_before = inflate_offset(peer->inflate);
-	enum step step = inflate_push(peer->inflate, in, history, out);
-	size_t consumed = (size_t)(in->next - in_base), produced = (size_t)(out->next - out_base);
-	peer_check_step(peer, step, in_bytes, consumed, out_bytes, produced);
-	size_t look_bytes = history_bytes < PEER_LOOK_BACK_BYTES ? history_bytes : PEER_LOOK_BACK_BYTES;
-	EQ_BYTES(out_base - look_bytes, look_bytes, peer->plain.base + peer->plain.count - look_bytes,
-		 look_bytes);
-	bytes_append(&peer->plain, out_base, produced);
-	EQ(inflate_plain_bytes(peer->inflate), peer->plain.count);
-	EQ(inflate_offset(peer->inflate) - offset_before, consumed);
-	return step;
+	return (struct peer_call){ { in_base, in_base + in_bytes },
+				   { out_base, out_base + out_bytes },
+				   history,
+				   in_base,
+				   out_base,
+				   inflate_offset(peer->inflate) };
 }
 
-/* One call. `in_bytes` are at the end of the input buffer, or at its start when `at_start`; likewise the
- * room with as much history as it must have in front: so a byte read or written outside of either is next to
- * an unmapped page in one of the two, or among those that must be left alone. */
-PEER enum step peer_push(struct peer *peer, const uint8_t *gzip, size_t in_bytes, size_t out_bytes,
-			 int at_start, size_t *ret_consumed)
+enum { PEER_FENCE_BYTES = 64, PEER_LOOK_BACK_BYTES = 2048 };
+static const uint8_t peer_fence[PEER_FENCE_BYTES] = "not to be written";
+
+/* `in_bytes` at the end of the input buffer, or at its start when `at_start`; likewise the room with as much
+ * history as it must have in front: so a byte read or written outside of either is next to an unmapped page
+ * in one of the two, or among those that must be left alone. */
+PEER struct peer_call peer_place(const struct peer *peer, const uint8_t *gzip, size_t in_bytes,
+				 size_t out_bytes, int at_start)
 {
-	static const uint8_t fence[64] = "not to be written";
 	uint8_t *in_base = at_start ? peer->in.base : peer->in.base + peer->in.count - in_bytes;
 	size_t history_bytes =
 		peer->plain.count < INFLATE_HISTORY_BYTES ? peer->plain.count : INFLATE_HISTORY_BYTES;
 	uint8_t *out_base =
 		at_start ? peer->out.base + history_bytes : peer->out.base + peer->out.count - out_bytes;
-	size_t behind_bytes = (size_t)(peer->out.base + peer->out.count - out_base) - out_bytes;
-	size_t fence_bytes = behind_bytes < sizeof fence ? behind_bytes : sizeof fence;
 	if (history_bytes)
 		memcpy(out_base - history_bytes, peer->plain.base + peer->plain.count - history_bytes,
 		       history_bytes);
 	if (in_bytes)
 		memcpy(in_base, gzip, in_bytes);
-	memcpy(out_base + out_bytes, fence, fence_bytes);
-	struct cursor_in in = { .next = in_base, .end = in_base + in_bytes };
-	struct cursor_out out = { .next = out_base, .end = out_base + out_bytes };
-	enum step step = peer_push_at(peer, &in, out_base - history_bytes, &out);
-	EQ_BYTES(out_base + out_bytes, fence_bytes, fence, fence_bytes);
-	*ret_consumed = (size_t)(in.next - in_base);
+	if (out_base + out_bytes + PEER_FENCE_BYTES <= peer->out.base + peer->out.count)
+		memcpy(out_base + out_bytes, peer_fence, PEER_FENCE_BYTES);
+	return peer_call_of(peer, in_base, in_bytes, out_base - history_bytes, out_base, out_bytes);
+}
+
+/* Appends what came out; what was there before, and what lies behind the room, is unchanged, where a careless
+ * copy would hit it. Returns the bytes consumed. */
+PEER size_t peer_call_end(struct peer *peer, const struct peer_call *call, enum step step)
+{
+	size_t consumed = (size_t)(call->in.next - call->in_base);
+	size_t produced = (size_t)(call->out.next - call->out_base);
+	size_t history_bytes = (size_t)(call->out_base - call->history);
+	size_t look_bytes = history_bytes < PEER_LOOK_BACK_BYTES ? history_bytes : PEER_LOOK_BACK_BYTES;
+	peer_check_step(peer, step, (size_t)(call->in.end - call->in_base), consumed,
+			(size_t)(call->out.end - call->out_base), produced);
+	EQ_BYTES(call->out_base - look_bytes, look_bytes, peer->plain.base + peer->plain.count - look_bytes,
+		 look_bytes);
+	if (call->out.end + PEER_FENCE_BYTES <= peer->out.base + peer->out.count)
+		EQ_BYTES(call->out.end, PEER_FENCE_BYTES, peer_fence, PEER_FENCE_BYTES);
+	bytes_append(&peer->plain, call->out_base, produced);
+	EQ(inflate_plain_bytes(peer->inflate), peer->plain.count);
+	EQ(inflate_offset(peer->inflate) - call->offset_before, consumed);
+	return consumed;
+}
+
+PEER enum step peer_push(struct peer *peer, const uint8_t *gzip, size_t in_bytes, size_t out_bytes,
+			 int at_start, size_t *ret_consumed)
+{
+	struct peer_call call = peer_place(peer, gzip, in_bytes, out_bytes, at_start);
+	enum step step = inflate_push(peer->inflate, &call.in, call.history, &call.out);
+	*ret_consumed = peer_call_end(peer, &call, step);
 	return step;
 }
 
@@ -534,7 +557,7 @@ PEER void peer_run_window(struct peer *peer, const struct bytes *gzip, size_t in
 {
 	size_t keep_bytes = INFLATE_HISTORY_BYTES + more_history_bytes;
 	uint8_t *end = peer->out.base + peer->out.count, *window = end - keep_bytes - room_bytes;
-	struct cursor_out out = { .next = window, .end = end };
+	uint8_t *next = window;
 	GE(room_bytes, INFLATE_ROOM_BYTES);
 	GE(window, peer->out.base);
 	peer_begin(peer);
@@ -542,16 +565,18 @@ PEER void peer_run_window(struct peer *peer, const struct bytes *gzip, size_t in
 	for (enum step step = STEP_HUNGRY; step == STEP_FULL || at < gzip->count;) {
 		size_t in_bytes = gzip->count - at < in_max ? gzip->count - at : in_max;
 		uint8_t *in_base = peer->in.base + peer->in.count - in_bytes;
-		struct cursor_in in = { .next = in_base, .end = in_base + in_bytes };
 		memcpy(in_base, gzip->base + at, in_bytes);
-		step = peer_push_at(peer, &in, window, &out);
-		at += (size_t)(in.next - in_base);
+		struct peer_call call =
+			peer_call_of(peer, in_base, in_bytes, window, next, (size_t)(end - next));
+		step = inflate_push(peer->inflate, &call.in, call.history, &call.out);
+		at += peer_call_end(peer, &call, step);
+		next = call.out.next;
 		if (step == STEP_BROKEN)
 			break;
 		if (step != STEP_FULL)
 			continue;
-		memmove(window, out.next - keep_bytes, keep_bytes);
-		out.next = window + keep_bytes;
+		memmove(window, next - keep_bytes, keep_bytes);
+		next = window + keep_bytes;
 	}
 	peer->fault = inflate_end(peer->inflate);
 }
