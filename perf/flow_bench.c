@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <zlib.h>
 
 #include "base/clock.h"
@@ -22,7 +23,7 @@
 #include "flow/page.h"
 #include "scan/scan.h"
 
-enum { PIECE_BYTES = 131072, BODY_BYTES_MAX = 256 << 20, STREAMS_MAX = 2, QUICK_EVENTS = 500 };
+enum { PIECE_BYTES = 131072, STREAMS_MAX = 2, QUICK_EVENTS = 500, QUICK_BODY_BYTES = 1 << 20 };
 
 static const struct {
 	const char *name;
@@ -203,19 +204,20 @@ static size_t make_page(uint8_t *out, size_t out_bytes, unsigned count)
 
 static void feed_load(struct feed *feed, const char *path)
 {
-	feed->body = malloc(BODY_BYTES_MAX);
-	if (!feed->body)
-		fail("out of memory");
-	if (!path) {
-		feed->bytes = make_page(feed->body, BODY_BYTES_MAX, QUICK_EVENTS);
-		return;
-	}
-	FILE *file = fopen(path, "rb");
-	if (!file) {
+	FILE *file = path ? fopen(path, "rb") : NULL;
+	struct stat status = { .st_size = QUICK_BODY_BYTES };
+	if (path && (!file || fstat(fileno(file), &status) != 0)) {
 		fprintf(stderr, "flow_bench: %s: %s\n", path, strerror(errno));
 		exit(1);
 	}
-	feed->bytes = fread(feed->body, 1, BODY_BYTES_MAX, file);
+	feed->body = malloc((size_t)status.st_size);
+	if (!feed->body)
+		fail("out of memory");
+	if (!file) {
+		feed->bytes = make_page(feed->body, QUICK_BODY_BYTES, QUICK_EVENTS);
+		return;
+	}
+	feed->bytes = fread(feed->body, 1, (size_t)status.st_size, file);
 	fclose(file);
 }
 
