@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * The fast loop for x86-64 with BMI1, BMI2 and AVX2: own_loop.c is its twin, function by macro; README.md has the
- * reasons. Two things C cannot say make it faster: the table pointer's low byte is the index width that bzhi wants
- * (tables lie so that it is), and each field of an entry is loaded by itself, because loads cost less than shifts.
+ * The fast loop for x86-64 with BMI1, BMI2 and AVX2: own_loop.c is its twin, macro by function; README.md has the
+ * reasons. C is slower because compilers load an entry as one number and take it apart with shifts, of which
+ * processors can do fewer at a time than loads: here each field is loaded by itself.
  *
- * What a lookup waits for is the one before: load 4 or 5 cycles, shrx 1, bzhi 1. All else is beside that chain.
+ * What a lookup waits for is the one before: a load of 4 or 5 cycles, shrx 1, and 1. All else is beside that chain.
  */
 #if defined(__x86_64__)
 
@@ -20,7 +20,7 @@
 #define PENDING 48
 #define TABLES 56
 
-/* struct own_entry, from a table pointer that is 10 more than the table (litlen) or its distance table */
+/* own_entry: see own.h. \index is an offset in bytes. */
 #define ENTRY(table, index, field) [table + index + field]
 #define TOTAL_BITS 0
 #define CODE 1
@@ -29,7 +29,8 @@
 #define NEGATED 6
 
 #define TO_DISTANCE (-(8192 + 2048 + 1))
-#define INDEX_MASK (1023 << 3)
+#define INDEX_SHIFT 3
+#define INDEX_MASK (1023 << INDEX_SHIFT)
 #define COPY_BYTES 64
 #define OVERLAP_BYTES 32
 
@@ -42,14 +43,14 @@
 	movsx	\value, word ptr ENTRY(\table, \index, NEGATED)
 	vmovd	\literals, dword ptr ENTRY(\table, \index, LITERALS)
 	add	\spent, \total
-	lea	\extra, [\total + 3]
-	bzhi	\extra, \bits, \extra		/* code and extra bits */
+	lea	\extra, [\total + INDEX_SHIFT]
+	bzhi	\extra, \bits, \extra		/* code and extra bits, and what is below them */
 	shrx	\bits, \bits, \total		/* the chain */
 	mov	\table, \litlen
 	add	\table, \length			/* which table is next */
 	mov	\index, \bits
 	and	\index, INDEX_MASK		/* the chain */
-	shrx	\extra, \extra, \code		/* only its low six bits count: the extra bits */
+	shrx	\extra, \extra, \code		/* only its low six bits count: leaves the extra bits */
 	sub	\value, \extra
 	andn	\length, \value, \length	/* see OWN_TO_DISTANCE */
 .endm
@@ -88,11 +89,11 @@
 	refill	\bits, \in, \spent
 .endm
 
-/* Afterwards at least 56 bits are valid: a pair needs at most 15 + 22. */
+/* Afterwards at least 53 bits are valid: a pair needs at most 15 + 22, and 10 for the next index. */
 .macro refill bits, in, spent
 	mov	rbx, \in
 	mov	r14, \spent
-	not	r14				/* its low six bits are 63 - spent */
+	not	r14				/* its low six bits: 63 - spent, where new bits go */
 	shlx	r13, qword ptr [rbx], r14
 	or	\bits, r13
 	mov	r14, \spent
@@ -200,7 +201,7 @@
 
 /* ---- one stream. void own_x86_64_one(struct own_loop *loop)
  *
- * rsi in   rdi out   rax bits   rcx spent   r9 litlen + 10   rdx table + 10   r8 index   r10 pending   r11 code
+ * rsi in   rdi out   rax bits   rcx spent   r9 litlen   rdx table   r8 index   r10 pending   r11 code
  * r12 the first step's value
  */
 #define LOOP [rsp]
@@ -253,7 +254,7 @@ own_x86_64_one:
 /* ---- two streams, pair by pair: while one waits for its chain, the other has work. void own_x86_64_two(struct own_loop
  * *first, struct own_loop *second)
  *
- * The first: rdi out   rax bits   rdx table + 10   r8 index    The second: rsi out   rcx bits   r10 table + 10   r11 index
+ * The first: rdi out   rax bits   rdx table   r8 index    The second: rsi out   rcx bits   r10 table   r11 index
  * r9 spent, while a pair is at work: added up in memory it would be a chain as long as that of the lookups   r12 code
  * All else is in the frame.
  */
