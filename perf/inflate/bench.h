@@ -86,9 +86,9 @@ struct engines *engines_open(void);
 void engines_close(struct engines *engines);
 struct engines *rig_engines(struct rig *rig);
 /* Appends our engines. Returns the new count. */
-size_t ours_list(struct contender *contenders, size_t count);
+size_t ours_list(const struct engines *engines, struct contender *contenders, size_t count);
 /* Instead, each engine with windows and pieces of several sizes. */
-size_t ours_list_sizes(struct contender *contenders, size_t count);
+size_t ours_list_sizes(const struct engines *engines, struct contender *contenders, size_t count);
 
 struct zlib_ng;
 struct zlib_ng *zlib_ng_open(void);

@@ -269,9 +269,9 @@ int main(int argc, char **argv)
 	bench.cycles_per_second = calibrate();
 	size_t count = isal_list(bench.contenders, 0);
 	if (bench.options.sizes) {
-		count = ours_list_sizes(bench.contenders, count);
+		count = ours_list_sizes(rig_engines(bench.rig), bench.contenders, count);
 	} else {
-		count = ours_list(bench.contenders, count);
+		count = ours_list(rig_engines(bench.rig), bench.contenders, count);
 		count = libraries_list(bench.contenders, count);
 	}
 	bench.contender_count = count;

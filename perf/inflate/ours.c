@@ -14,12 +14,11 @@ enum { STREAMS_AT_ONCE_MAX = 2, ARENA_BYTES = 1 << 20 };
 static const struct engine_row {
 	enum inflate_engine engine;
 	size_t stream_count_max; /* 2: the engine works on two at once; else that is the same twice */
-	const char *names[STREAMS_AT_ONCE_MAX];
 } rows[] = {
-	{ INFLATE_ENGINE_OWN, 2, { "ours", "ours, two streams" } },
-	{ INFLATE_ENGINE_OWN_C, 2, { "ours in C", "ours in C, two streams" } },
-	{ INFLATE_ENGINE_ISAL, 1, { "ours, around ISA-L", NULL } },
-	{ INFLATE_ENGINE_LIBDEFLATE, 1, { "ours, around libdeflate", NULL } },
+	{ INFLATE_ENGINE_OWN, 2 },
+	{ INFLATE_ENGINE_OWN_C, 2 },
+	{ INFLATE_ENGINE_ISAL, 1 },
+	{ INFLATE_ENGINE_LIBDEFLATE, 1 },
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -155,7 +154,13 @@ static size_t run_ours(struct rig *rig, const struct contender *contender, const
 	}
 }
 
-static size_t add(struct contender *contenders, size_t count, size_t row, size_t streams)
+static const char *name_of(const struct engines *engines, size_t row)
+{
+	return inflate_engine_name(engines->inflates[row][0]);
+}
+
+static size_t add(const struct engines *engines, struct contender *contenders, size_t count, size_t row,
+		  size_t streams)
 {
 	contenders[count] = (struct contender){
 		.run = run_ours,
@@ -165,42 +170,58 @@ static size_t add(struct contender *contenders, size_t count, size_t row, size_t
 		.out_bytes = STREAM_OUT_KILOBYTES << 10,
 		.fill = streams > 1, /* the other one's window is not full yet when one is */
 	};
-	snprintf(contenders[count].name, NAME_BYTES_MAX, "%s", rows[row].names[streams - 1]);
+	snprintf(contenders[count].name, NAME_BYTES_MAX, "ours (%s)%s", name_of(engines, row),
+		 streams > 1 ? ", two streams" : "");
 	return count + 1;
 }
 
-static size_t add_sizes(struct contender *contenders, size_t count, size_t row, size_t in_kilobytes,
-			size_t out_kilobytes, int fill)
+static size_t add_sizes(const struct engines *engines, struct contender *contenders, size_t count, size_t row,
+			size_t in_kilobytes, size_t out_kilobytes, int fill)
 {
 	struct contender *contender = &contenders[count];
-	count = add(contenders, count, row, 1);
+	count = add(engines, contenders, count, row, 1);
 	contender->in_bytes = in_kilobytes << 10;
 	contender->out_bytes = out_kilobytes << 10;
 	contender->fill = fill;
-	snprintf(contender->name, NAME_BYTES_MAX, "%s, %zu, %zu KB%s", rows[row].names[0], in_kilobytes,
-		 out_kilobytes, fill ? ", fill" : "");
+	snprintf(contender->name, NAME_BYTES_MAX, "ours (%s), %zu, %zu KB%s", name_of(engines, row),
+		 in_kilobytes, out_kilobytes, fill ? ", fill" : "");
 	return count;
 }
 
-size_t ours_list(struct contender *contenders, size_t count)
+/* "Own" is the loop in C on a processor that can run no other: then once is enough. */
+static int is_known(const struct engines *engines, size_t row)
+{
+	for (size_t before = 0; before < row; before++)
+		if (strcmp(name_of(engines, before), name_of(engines, row)) == 0)
+			return 1;
+	return 0;
+}
+
+size_t ours_list(const struct engines *engines, struct contender *contenders, size_t count)
 {
 	for (size_t row = 0; row < ROWS; row++)
-		for (size_t streams = 1; streams <= rows[row].stream_count_max; streams++)
-			count = add(contenders, count, row, streams);
+		for (size_t streams = 1; streams <= rows[row].stream_count_max && !is_known(engines, row);
+		     streams++)
+			count = add(engines, contenders, count, row, streams);
 	return count;
 }
 
-size_t ours_list_sizes(struct contender *contenders, size_t count)
+size_t ours_list_sizes(const struct engines *engines, struct contender *contenders, size_t count)
 {
 	static const size_t in_sizes[] = { 2, 4, 16, 32, 64, 128, 256 };
 	static const size_t out_sizes[] = { 32, 64, 128, 512, 1024 };
 	for (size_t row = 0; row < ROWS; row++) {
+		if (is_known(engines, row) || rows[row].engine == INFLATE_ENGINE_LIBDEFLATE)
+			continue; /* libdeflate keeps pieces until it has all */
 		for (size_t i = 0; i < sizeof in_sizes / sizeof *in_sizes; i++)
-			count = add_sizes(contenders, count, row, in_sizes[i], STREAM_OUT_KILOBYTES, 0);
+			count = add_sizes(engines, contenders, count, row, in_sizes[i], STREAM_OUT_KILOBYTES,
+					  0);
 		for (size_t i = 0; i < sizeof out_sizes / sizeof *out_sizes; i++)
-			count = add_sizes(contenders, count, row, STREAM_IN_KILOBYTES, out_sizes[i], 0);
-		count = add_sizes(contenders, count, row, 16, STREAM_OUT_KILOBYTES, 1);
-		count = add_sizes(contenders, count, row, STREAM_IN_KILOBYTES, STREAM_OUT_KILOBYTES, 1);
+			count = add_sizes(engines, contenders, count, row, STREAM_IN_KILOBYTES, out_sizes[i],
+					  0);
+		count = add_sizes(engines, contenders, count, row, 16, STREAM_OUT_KILOBYTES, 1);
+		count = add_sizes(engines, contenders, count, row, STREAM_IN_KILOBYTES, STREAM_OUT_KILOBYTES,
+				  1);
 	}
 	return count;
 }
