@@ -4,7 +4,7 @@
  * any split of input and output, alone and with another stream in the same loop. libdeflate is a second
  * opinion on zlib. What differs all the same is in the head of inflate_diff.c.
  *
- *	inflate_mutate [--streams N] [--seed S] [--first I] [--kind K] [--out FOLDER]
+ *	inflate_mutate [--streams N] [--seed S] [--first I] [--kind K] [--engine E] [--out FOLDER]
  *
  * Streams come in pairs. A pair is made of the seed and its number alone, so a run goes on where another
  * ended with --first, and one pair is repeated with --first and --streams 2. The output is TAP: a test for
@@ -25,11 +25,12 @@ enum {
 static const struct {
 	enum inflate_engine engine;
 	enum likeness likeness;
+	const char *name;
 } engines[] = {
-	{ INFLATE_ENGINE_OWN, LIKE_ZLIB },
-	{ INFLATE_ENGINE_OWN_C, LIKE_ZLIB },
-	{ INFLATE_ENGINE_ISAL, LIKE_ISAL },
-	{ INFLATE_ENGINE_LIBDEFLATE, LIKE_LIBDEFLATE },
+	{ INFLATE_ENGINE_OWN, LIKE_ZLIB, "own" },
+	{ INFLATE_ENGINE_OWN_C, LIKE_ZLIB, "own-c" },
+	{ INFLATE_ENGINE_ISAL, LIKE_ISAL, "isal" },
+	{ INFLATE_ENGINE_LIBDEFLATE, LIKE_LIBDEFLATE, "libdeflate" },
 };
 enum { ENGINES = sizeof engines / sizeof *engines };
 
@@ -38,7 +39,8 @@ static const unsigned shares[BASE_KINDS] = { 5, 1, 4, 0, 4, 2 };
 
 struct options {
 	uint64_t streams, seed, first;
-	int kind; /* -1: all */
+	int kind;	     /* -1: all */
+	unsigned engine_set; /* bits, as in engines[] */
 	const char *folder;
 };
 
@@ -48,6 +50,7 @@ struct run {
 	uint64_t epoch;
 	struct references *references;
 	struct driver *drivers[ENGINES];
+	int driver_count;
 	struct bytes gzip[2];
 	struct reference reference[2];
 	enum base_kind kind[2];
@@ -188,7 +191,7 @@ static void run_pair(struct run *run, uint64_t *seed)
 		if (!references_agree(run->references, &run->gzip[i], &run->reference[i]))
 			disagree(run, i, "libdeflate disagrees with zlib");
 	}
-	for (int i = 0; i < ENGINES; i++) {
+	for (int i = 0; i < run->driver_count; i++) {
 		uint64_t engine_seed = *seed; /* the same pieces for each */
 		int which = 0;
 		const char *complaint =
@@ -217,7 +220,7 @@ static int notices_what_is_wrong(struct run *run)
 		/* What some may accept is no proof. */
 		if (reference_is_too_strict(reference))
 			continue;
-		for (int i = 0, which; i < ENGINES; i++, wanted++)
+		for (int i = 0, which; i < run->driver_count; i++, wanted++)
 			noticed +=
 				driver_run(run->drivers[i], run->gzip, run->reference, &seed, &which) != NULL;
 	}
@@ -266,7 +269,7 @@ static int report(struct run *run, int noticed)
 		       (double)run->gzip_bytes[kind] / 1e6, (double)run->plain_bytes[kind] / 1e6,
 		       (unsigned long long)run->disagreed[kind]);
 	}
-	for (int i = 0; i < ENGINES; i++) {
+	for (int i = 0; i < run->driver_count; i++) {
 		const struct driver_count *count = driver_count(run->drivers[i]);
 		printf("# engine %s: %llu streams (%llu pairs), %.1f MB plain (%.1f in a loop for two), %llu "
 		       "calls, %llu "
@@ -286,49 +289,69 @@ static int report(struct run *run, int noticed)
 
 static int usage(void)
 {
-	fprintf(stderr,
-		"usage: inflate_mutate [--streams N] [--seed S] [--first I] [--kind K] [--out FOLDER]\n"
-		"kinds: all");
+	fprintf(stderr, "usage: inflate_mutate [--streams N] [--seed S] [--first I] [--kind K] [--engine E]\n"
+			"       [--out FOLDER]\nkinds: all");
 	for (int kind = 0; kind < BASE_KINDS; kind++)
 		fprintf(stderr, ", %s", base_kind_name((enum base_kind)kind));
+	fprintf(stderr, "\nengines: all");
+	for (int i = 0; i < ENGINES; i++)
+		fprintf(stderr, ", %s", engines[i].name);
 	fprintf(stderr, "\n");
 	return 2;
+}
+
+/* These return 0 when there is no such thing. */
+static int read_kind(struct options *options, const char *name)
+{
+	options->kind = BASE_KINDS - 1;
+	while (options->kind >= 0 && strcmp(name, base_kind_name((enum base_kind)options->kind)) != 0)
+		options->kind--;
+	return options->kind >= 0 || strcmp(name, "all") == 0;
+}
+
+static int read_engine(struct options *options, const char *name)
+{
+	options->engine_set = 0;
+	for (int i = 0; i < ENGINES; i++)
+		if (strcmp(name, engines[i].name) == 0 || strcmp(name, "all") == 0)
+			options->engine_set |= 1u << i;
+	return options->engine_set != 0;
+}
+
+static int read_number(uint64_t *ret_number, const char *text)
+{
+	char *end;
+	*ret_number = strtoull(text, &end, 10);
+	return *text && !*end;
 }
 
 /* Returns 0 when they make no sense. */
 static int read_options(struct options *options, int argc, char **argv)
 {
-	for (int i = 1; i < argc; i += 2) {
-		char *end;
-		if (i + 1 == argc)
-			return 0;
-		uint64_t number = strtoull(argv[i + 1], &end, 10);
-		int is_number = *argv[i + 1] && !*end;
-		if (strcmp(argv[i], "--streams") == 0 && is_number) {
-			options->streams = number;
-		} else if (strcmp(argv[i], "--seed") == 0 && is_number) {
-			options->seed = number;
-		} else if (strcmp(argv[i], "--first") == 0 && is_number) {
-			options->first = number;
-		} else if (strcmp(argv[i], "--out") == 0) {
-			options->folder = argv[i + 1];
-		} else if (strcmp(argv[i], "--kind") == 0) {
-			int kind = BASE_KINDS - 1;
-			while (kind >= 0 && strcmp(argv[i + 1], base_kind_name((enum base_kind)kind)) != 0)
-				kind--;
-			if (kind < 0 && strcmp(argv[i + 1], "all") != 0)
-				return 0;
-			options->kind = kind;
-		} else {
-			return 0;
-		}
+	int good = 1;
+	for (int i = 1; i + 1 < argc && good; i += 2) {
+		const char *name = argv[i], *value = argv[i + 1];
+		if (strcmp(name, "--streams") == 0)
+			good = read_number(&options->streams, value);
+		else if (strcmp(name, "--seed") == 0)
+			good = read_number(&options->seed, value);
+		else if (strcmp(name, "--first") == 0)
+			good = read_number(&options->first, value);
+		else if (strcmp(name, "--kind") == 0)
+			good = read_kind(options, value);
+		else if (strcmp(name, "--engine") == 0)
+			good = read_engine(options, value);
+		else if (strcmp(name, "--out") == 0)
+			options->folder = value;
+		else
+			good = 0;
 	}
-	return 1;
+	return good && argc % 2 == 1;
 }
 
 int main(int argc, char **argv)
 {
-	static struct run run = { .options = { 20000, 1, 0, -1, "." } };
+	static struct run run = { .options = { 20000, 1, 0, -1, (1u << ENGINES) - 1, "." } };
 	if (!read_options(&run.options, argc, argv))
 		return usage();
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -337,14 +360,15 @@ int main(int argc, char **argv)
 	for (int i = 0; i < 2; i++)
 		run.reference[i].plain = malloc(REFERENCE_BYTES_MAX);
 	for (int i = 0; i < ENGINES; i++)
-		run.drivers[i] = driver_open(engines[i].engine, engines[i].likeness);
+		if (run.options.engine_set >> i & 1)
+			run.drivers[run.driver_count++] = driver_open(engines[i].engine, engines[i].likeness);
 	catch_signals();
 	printf("1..%d\n", 1 + BASE_KINDS);
 	make_bases(&run, run.options.first / EPOCH_STREAMS);
 	int noticed = notices_what_is_wrong(&run);
 	run_all(&run);
 	int failed = report(&run, noticed);
-	for (int i = 0; i < ENGINES; i++)
+	for (int i = 0; i < run.driver_count; i++)
 		driver_close(run.drivers[i]);
 	for (int kind = 0; kind < BASE_KINDS; kind++)
 		for (int i = 0; i < BASE_COUNT; i++)

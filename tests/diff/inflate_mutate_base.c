@@ -162,7 +162,7 @@ static void append_warm(struct bytes *gzip, const struct bytes *plain, uint64_t 
 static void make_warm(struct base *base, struct bytes *plain, uint64_t *seed)
 {
 	static const enum plain_kind cheap[] = { PLAIN_RUNS, PLAIN_RUNS, PLAIN_EVENTS, PLAIN_COPIES };
-	size_t count = INFLATE_HISTORY_BYTES - 300 + below(seed, 1500);
+	size_t count = INFLATE_HISTORY_BYTES - 300 + below(seed, below(seed, 2) ? 300 : 1500);
 	plain_append(plain, cheap[below(seed, 4)], count, seed);
 	peer_append_header(&base->gzip, &(struct peer_header){ 0 });
 	append_warm(&base->gzip, plain, seed);
@@ -173,7 +173,7 @@ static void make_late(struct base *base, uint64_t *seed)
 {
 	struct bytes plain = { 0 };
 	make_warm(base, &plain, seed);
-	size_t warm_plain_bytes = plain.count, count = 200 + below(seed, 5000);
+	size_t warm_plain_bytes = plain.count, count = 200 + below(seed, below(seed, 4) ? 5000 : 20000);
 	size_t dictionary_bytes = plain.count < INFLATE_HISTORY_BYTES ? plain.count : INFLATE_HISTORY_BYTES;
 	enum plain_kind kind = below(seed, PLAIN_KINDS);
 	if (kind == PLAIN_COPIES) {

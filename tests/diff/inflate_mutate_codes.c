@@ -27,6 +27,7 @@ struct writer {
 	struct bits *bits;
 	uint64_t *seed;
 	size_t plain_bytes;
+	int too_far; /* shortly before all history is there, a distance is to reach behind it */
 	struct code litlen;
 	struct code dist;
 };
@@ -200,27 +201,42 @@ static size_t length_base(unsigned index)
 	return index < 8 ? index + 3u : index == 28 ? 258u : ((4u + index % 4) << (index / 4 - 1)) + 3u;
 }
 
+/* A distance that has a code: within what is there, or now and then anything; often as far as it can be.
+ * Returns its symbol; the distance is 0 when none was found. */
+static unsigned draw_distance(struct writer *writer, size_t *ret_distance)
+{
+	size_t farthest = writer->plain_bytes < 32768 ? writer->plain_bytes : 32768;
+	if (writer->too_far && farthest > 32768 - 250 && farthest < 32768 && writer->dist.lengths[29] &&
+	    below(writer->seed, 4) == 0) {
+		writer->too_far = 0;
+		*ret_distance = farthest + 1 + below(writer->seed, 32768 - farthest);
+		return 29;
+	}
+	for (int tries = 0; tries < 20; tries++) {
+		unsigned symbol = writer->dist.used[below(writer->seed, writer->dist.used_count)];
+		size_t base = dist_base(symbol), past = base + (UINT64_C(1) << dist_extra_bits(symbol));
+		*ret_distance = base + below(writer->seed, past - base);
+		if (base <= farthest && farthest < past && below(writer->seed, 4) == 0)
+			*ret_distance = farthest;
+		if (*ret_distance <= farthest || below(writer->seed, 40000) == 0)
+			return symbol;
+	}
+	*ret_distance = 0;
+	return 0;
+}
+
 static void write_match(struct writer *writer, unsigned index)
 {
 	unsigned extra_bits = length_extra_bits(index),
 		 extra = below(writer->seed, UINT64_C(1) << extra_bits);
-	unsigned symbol = 0;
-	size_t distance = SIZE_MAX;
-	uint32_t dist_extra = 0;
-	/* Within what is there, or now and then anything. */
-	for (int tries = 0; tries < 20; tries++) {
-		symbol = writer->dist.used[below(writer->seed, writer->dist.used_count)];
-		dist_extra = below(writer->seed, UINT64_C(1) << dist_extra_bits(symbol));
-		distance = dist_base(symbol) + dist_extra;
-		if (distance <= writer->plain_bytes || below(writer->seed, 2000) == 0)
-			break;
-	}
-	if (distance > writer->plain_bytes && below(writer->seed, 50))
+	size_t distance;
+	unsigned symbol = draw_distance(writer, &distance);
+	if (!distance)
 		return;
 	write_symbol(writer, &writer->litlen, 257 + index);
 	bits_append(writer->bits, extra, extra_bits);
 	write_symbol(writer, &writer->dist, symbol);
-	bits_append(writer->bits, dist_extra, dist_extra_bits(symbol));
+	bits_append(writer->bits, (uint32_t)(distance - dist_base(symbol)), dist_extra_bits(symbol));
 	writer->plain_bytes += length_base(index) + extra;
 }
 
@@ -250,13 +266,16 @@ static void write_symbols(struct writer *writer)
 static void write_dynamic(struct writer *writer)
 {
 	uint8_t must[LITLEN_MAX] = { [END_OF_BLOCK] = below(writer->seed, 60) != 0 };
+	static const uint8_t must_far[DIST_MAX] = { [29] = 1 };
 	unsigned litlen_count = 257 + below(writer->seed, 30), dist_count = 1 + below(writer->seed, 30);
 	if (below(writer->seed, 60) == 0)
 		litlen_count = 287 + below(writer->seed, 2);
 	if (below(writer->seed, 60) == 0)
 		dist_count = 31 + below(writer->seed, 2);
 	draw_code(&writer->litlen, litlen_count, must, 15, writer->seed);
-	draw_code(&writer->dist, dist_count, NULL, 15, writer->seed);
+	if (writer->too_far)
+		dist_count = 30;
+	draw_code(&writer->dist, dist_count, writer->too_far ? must_far : NULL, 15, writer->seed);
 	if (below(writer->seed, 8) == 0) { /* a code without symbols: there are no matches */
 		memset(writer->dist.lengths, 0, sizeof writer->dist.lengths);
 		code_assign(&writer->dist);
@@ -295,7 +314,9 @@ static void write_stored(struct writer *writer)
 
 void base_append_codes(struct bits *bits, size_t warm_bytes, uint64_t *seed)
 {
-	struct writer writer = { .bits = bits, .seed = seed, .plain_bytes = warm_bytes };
+	struct writer writer = {
+		.bits = bits, .seed = seed, .plain_bytes = warm_bytes, .too_far = below(seed, 4) == 0
+	};
 	for (unsigned blocks = 1 + below(seed, 6); blocks; blocks--) {
 		static const uint8_t types[] = { 0, 1, 2, 2, 2, 2 };
 		unsigned type = types[below(seed, 6)];

@@ -15,7 +15,7 @@ enum {
 
 /* Where pieces lie, and how large they are. */
 struct style {
-	size_t in_max, out_max;
+	size_t in_max, out_min, out_max;
 	int in_at_end;	      /* of its buffer; otherwise at its start */
 	int out_at_end;	      /* each piece of room at the window's end: history is moved for each */
 	int history_is_least; /* no more of it than must be */
@@ -122,10 +122,16 @@ static void draw_style(struct feeder *feeder, int large, uint64_t *seed)
 	struct style *style = &feeder->style;
 	style->in_max = large || below(seed, 2) ? INPUT_BYTES_MAX : in_max[below(seed, 6)];
 	style->out_max = large || below(seed, 2) ? WINDOW_BYTES : out_max[below(seed, 6)];
-	if (large && below(seed, 2))
-		style->in_max = 100 + below(seed, 5000);
+	style->out_min = 1;
+	if (large) { /* enough for the fast loop, and often so little that it is over soon */
+		style->out_min = INFLATE_ROOM_BYTES - below(seed, 2);
+		if (below(seed, 2))
+			style->in_max = 100 + below(seed, 5000);
+		if (below(seed, 2))
+			style->out_max = 1 + below(seed, 8000);
+	}
 	/* It may be a few hundred thousand bytes; not one by one. */
-	if (feeder->reference->count > 10000 && style->out_max < 300)
+	if (feeder->reference->count > 10000 && style->out_max < 300 && !large)
 		style->out_max = 300;
 	if (feeder->gzip->count > 10000 && style->in_max < 40)
 		style->in_max = 40;
@@ -182,7 +188,9 @@ static void feeder_prepare(struct feeder *feeder, uint64_t *seed)
 	const struct style *style = &feeder->style;
 	size_t in_bytes = feeder->gzip->count - feeder->at;
 	size_t room_max = style->window_bytes - INFLATE_HISTORY_BYTES;
-	size_t out_bytes = 1 + below(seed, style->out_max < room_max ? style->out_max : room_max);
+	size_t out_bytes = style->out_min + below(seed, style->out_max);
+	if (out_bytes > room_max)
+		out_bytes = 1 + out_bytes % room_max;
 	if (in_bytes && (style->in_max < in_bytes || below(seed, 4) == 0))
 		in_bytes = 1 + below(seed, style->in_max < in_bytes ? style->in_max : in_bytes);
 	uint8_t *in = style->in_at_end ? feeder->in.base + feeder->in.count - in_bytes : feeder->in.base;
