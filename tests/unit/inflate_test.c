@@ -29,6 +29,12 @@ static void append_small_member(size_t count)
 	peer_append_member(&gzip, plain.base + begin, count, count % 3 ? 6 : 0);
 }
 
+static void append_deflate_and_trailer(const void *text, size_t count)
+{
+	peer_append_deflate(&gzip, text, count, 6, 0, 0);
+	peer_append_trailer(&gzip, text, count);
+}
+
 static void engine_has_a_name_and_fits(void)
 {
 	fresh();
@@ -45,8 +51,7 @@ static void header_with_every_flag_at_every_split(void)
 								 .extra_bytes = 5,
 								 .name_bytes = 3,
 								 .comment_bytes = 7 });
-		peer_append_deflate(&gzip, plain.base, plain.count, 6, 0, 0);
-		peer_append_trailer(&gzip, plain.base, plain.count);
+		append_deflate_and_trailer(plain.base, plain.count);
 		expect(FAULT_NONE);
 		EQ(inflate_members(peer.inflate), 1);
 	}
@@ -63,8 +68,7 @@ static void header_checksum_is_verified(void)
 									 .comment_bytes = 2,
 									 .checksum_error = 1u << bit });
 			size_t header_bytes = gzip.count;
-			peer_append_deflate(&gzip, "x", 1, 6, 0, 0);
-			peer_append_trailer(&gzip, "x", 1);
+			append_deflate_and_trailer("x", 1);
 			expect(FAULT_INFLATE_HEADER);
 			EQ(inflate_offset(peer.inflate), header_bytes);
 			EQ(peer.plain.count, 0);
@@ -77,8 +81,7 @@ static void header_checksum_covers_every_byte(void)
 	fresh();
 	peer_append_header(&gzip, &(struct peer_header){ .flags = 31, .extra_bytes = 3, .name_bytes = 2 });
 	size_t header_bytes = gzip.count;
-	peer_append_deflate(&gzip, "x", 1, 6, 0, 0);
-	peer_append_trailer(&gzip, "x", 1);
+	append_deflate_and_trailer("x", 1);
 	for (size_t i = 4; i < header_bytes - 2; i++) {
 		if (i == 10 || i == 11)
 			continue; /* the length of the extra field: another header altogether */
@@ -146,11 +149,71 @@ static void header_fields_may_be_long(void)
 		for (size_t piece = 1; piece <= 1 << 20; piece *= 32) {
 			fresh();
 			peer_append_header(&gzip, &cases[i].header);
-			peer_append_deflate(&gzip, "x", 1, 6, 0, 0);
-			peer_append_trailer(&gzip, "x", 1);
+			append_deflate_and_trailer("x", 1);
 			peer_run(&peer, &gzip, piece, 100, NULL);
 			EQ(peer.fault, cases[i].fault);
 		}
+}
+
+/* Cut where a long field begins, ends, and goes over into the next. */
+static void long_header_fields_at_their_borders(void)
+{
+	static const struct peer_header headers[] = {
+		{ .flags = PEER_FEXTRA | PEER_FNAME, .extra_bytes = 65535, .name_bytes = 1 },
+		{ .flags = PEER_FEXTRA | PEER_FCOMMENT | PEER_FHCRC,
+		  .extra_bytes = 0,
+		  .comment_bytes = 65536 },
+		{ .flags = PEER_FNAME | PEER_FCOMMENT | PEER_FHCRC, .name_bytes = 65536, .comment_bytes = 0 },
+	};
+	for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
+		fresh();
+		peer_append_header(&gzip, &headers[i]);
+		size_t header_bytes = gzip.count;
+		append_deflate_and_trailer("an event\n", 9);
+		struct peer_reference reference = peer_reference_of(&gzip);
+		for (size_t split = 8; split < gzip.count; split += split == 20 ? header_bytes - 30 : 1) {
+			peer_run_split(&peer, &gzip, split, 100);
+			peer_check_end(&peer, FAULT_NONE, &reference, "an event\n", 9);
+		}
+		bytes_free(&reference.plain);
+	}
+}
+
+/* Of a name or a comment without an end nothing says that it is not the beginning of a good one. */
+static void header_fields_without_an_end_are_truncated(void)
+{
+	static const struct peer_header headers[] = {
+		{ .flags = PEER_FNAME, .name_bytes = 300 },
+		{ .flags = PEER_FCOMMENT | PEER_FHCRC, .comment_bytes = 300 },
+		{ .flags = PEER_FEXTRA, .extra_bytes = 300 },
+	};
+	for (size_t i = 0; i < sizeof headers / sizeof *headers; i++)
+		for (unsigned members = 0; members < 2; members++) {
+			fresh();
+			if (members)
+				append_small_member(30);
+			peer_append_header(&gzip, &headers[i]);
+			gzip.count -= headers[i].flags & PEER_FHCRC ? 3 : 1;
+			expect(FAULT_INFLATE_TRUNCATED);
+			EQ(inflate_members(peer.inflate), members);
+		}
+}
+
+/* Every header is verified, not the first one only. */
+static void second_header_is_verified(void)
+{
+	for (unsigned wrong = 0; wrong < 2; wrong++) {
+		fresh();
+		append_small_member(40);
+		peer_append_header(&gzip, &(struct peer_header){ .flags = 31,
+								 .extra_bytes = 9,
+								 .name_bytes = 9,
+								 .checksum_error = wrong << 15 });
+		append_deflate_and_trailer("x", 1);
+		bytes_append(&plain, "x", 1);
+		expect(wrong ? FAULT_INFLATE_HEADER : FAULT_NONE);
+		EQ(inflate_members(peer.inflate), 2 - wrong);
+	}
 }
 
 static void checksum_is_proven_bit_by_bit(void)
@@ -254,8 +317,7 @@ static void truncated_anywhere_is_never_complete(void)
 		fresh();
 		peer_append_events(&plain, 700, &(uint64_t){ 3 });
 		peer_append_header(&gzip, &(struct peer_header){ .flags = flags, .extra_bytes = 4 });
-		peer_append_deflate(&gzip, plain.base, plain.count, 6, 0, 0);
-		peer_append_trailer(&gzip, plain.base, plain.count);
+		append_deflate_and_trailer(plain.base, plain.count);
 		for (size_t whole = gzip.count; gzip.count > 0;) {
 			gzip.count--;
 			peer_run(&peer, &gzip, gzip.count % 7 ? whole : 1, gzip.count % 5 ? whole * 99 : 3,
@@ -471,7 +533,8 @@ static void no_history_survives_a_member(void)
 PEER_MAIN(T(engine_has_a_name_and_fits), T(header_with_every_flag_at_every_split),
 	  T(header_checksum_is_verified), T(header_checksum_covers_every_byte),
 	  T(header_refuses_what_it_does_not_know), T(plain_text_is_not_gzip), T(header_fields_may_be_long),
-	  T(checksum_is_proven_bit_by_bit), T(trailer_at_every_pair_of_splits),
+	  T(long_header_fields_at_their_borders), T(header_fields_without_an_end_are_truncated),
+	  T(second_header_is_verified), T(checksum_is_proven_bit_by_bit), T(trailer_at_every_pair_of_splits),
 	  T(members_follow_each_other_without_a_gap), T(members_at_every_split),
 	  T(member_end_at_the_input_end_says_done), T(bad_member_behind_good_ones_breaks),
 	  T(truncated_anywhere_is_never_complete), T(second_member_truncated_is_truncated),

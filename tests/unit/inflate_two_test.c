@@ -217,7 +217,12 @@ static void feeder_check(const struct feeder *feeder, const struct feeder *alone
 		FAIL("%s: %s, alone %s", stream->name, fault_name(peer->fault), fault_name(stream->fault));
 	EQ(inflate_members(peer->inflate), stream->members);
 	EQ(inflate_fault(alone->peer.inflate), peer->fault);
-	EQ(inflate_offset(peer->inflate), inflate_offset(alone->peer.inflate));
+	/* Damage is seen with some bytes read ahead, or without, as pieces and rooms have it. */
+	int64_t offset_difference =
+		(int64_t)(inflate_offset(peer->inflate) - inflate_offset(alone->peer.inflate));
+	int64_t ahead_bytes_max = peer->fault == FAULT_INFLATE_DATA ? 8 : 0;
+	LE(offset_difference, ahead_bytes_max);
+	GE(offset_difference, -ahead_bytes_max);
 	EQ_BYTES(peer->plain.base, peer->plain.count, alone->peer.plain.base, alone->peer.plain.count);
 	LE(peer->plain.count, stream->plain.count);
 	EQ_BYTES(peer->plain.base, peer->plain.count, stream->plain.base, peer->plain.count);
@@ -236,17 +241,42 @@ static void feeder_run_alone(struct feeder *feeder)
 }
 
 /* Until both are over. The first that is goes on being a job, as an idle one or a broken one. */
-static void feeders_run(struct feeder *first, struct feeder *second)
+static void feeders_run_two(struct feeder *first, struct feeder *second)
 {
 	while (!first->is_over || !second->is_over) {
 		feeder_next(first);
 		feeder_next(second);
 		struct inflate_job jobs[2] = { feeder_job(first), feeder_job(second) };
 		inflate_push_two(&jobs[0], &jobs[1]);
-		EQ(jobs[0].inflate == first->peer.inflate, 1);
 		feeder_end(first, jobs[0].step);
 		feeder_end(second, jobs[1].step);
 	}
+}
+
+/* As if it had been given only what it has consumed. Returns 1 if that was not all. */
+static int feeder_is_left(struct feeder *feeder, enum step step)
+{
+	if (step != STEP_HUNGRY || feeder->call.in.next == feeder->call.in.end)
+		return 0;
+	GE(cursor_out_bytes(&feeder->call.out), INFLATE_ROOM_BYTES);
+	feeder->call.in.end = feeder->call.in.next;
+	return 1;
+}
+
+/* Where one can not go on, the other may be left as it is. Once one is over, the other goes on alone. */
+static void feeders_run_beside(struct feeder *first, struct feeder *second)
+{
+	while (!first->is_over && !second->is_over) {
+		feeder_next(first);
+		feeder_next(second);
+		struct inflate_job jobs[2] = { feeder_job(first), feeder_job(second) };
+		inflate_push_beside(&jobs[0], &jobs[1]);
+		LE(feeder_is_left(first, jobs[0].step) + feeder_is_left(second, jobs[1].step), 1);
+		feeder_end(first, jobs[0].step);
+		feeder_end(second, jobs[1].step);
+	}
+	feeder_run_alone(first);
+	feeder_run_alone(second);
 }
 
 /* ---- the tests */
@@ -270,7 +300,7 @@ static uint64_t run_pair(const struct stream *first, const struct stream *second
 	uint64_t seeds[2] = { peer_random(seed) | 1, peer_random(seed) | 1 };
 	feeder_begin(&feeders[0], first, seeds[0]);
 	feeder_begin(&feeders[1], second, seeds[1]);
-	feeders_run(&feeders[0], &feeders[1]);
+	(seeds[0] & 2 ? feeders_run_two : feeders_run_beside)(&feeders[0], &feeders[1]);
 	for (int i = 0; i < 2; i++) {
 		feeder_begin(&alone[i], feeders[i].stream, seeds[i]);
 		feeder_run_alone(&alone[i]);
@@ -303,20 +333,22 @@ static void every_pair_of_streams(void)
 static void most_bytes_come_out_in_pairs(void)
 {
 	open_feeders(peer_engine);
-	for (int i = 0; i < 2; i++) {
-		feeder_begin(&feeders[i], stream_find("events"), 89);
-		feeders[i].in_max = 16384;
-		feeders[i].out_max = PEER_PIECE_BYTES_MAX;
-		feeders[i].dry_chance = 0;
-	}
-	feeders_run(&feeders[0], &feeders[1]);
-	for (int i = 0; i < 2; i++) {
-		const struct inflate *inflate = feeders[i].peer.inflate;
-		EQ(feeders[i].peer.fault, FAULT_NONE);
-		if (works_on_two(peer_engine))
-			GT(inflate_paired_bytes(inflate), inflate_plain_bytes(inflate) / 2);
-		else
-			EQ(inflate_paired_bytes(inflate), 0);
+	for (int beside = 0; beside < 2; beside++) {
+		for (int i = 0; i < 2; i++) {
+			feeder_begin(&feeders[i], stream_find("events"), 89);
+			feeders[i].in_max = 16384;
+			feeders[i].out_max = PEER_PIECE_BYTES_MAX;
+			feeders[i].dry_chance = 0;
+		}
+		(beside ? feeders_run_beside : feeders_run_two)(&feeders[0], &feeders[1]);
+		for (int i = 0; i < 2; i++) {
+			const struct inflate *inflate = feeders[i].peer.inflate;
+			EQ(feeders[i].peer.fault, FAULT_NONE);
+			if (works_on_two(peer_engine))
+				GT(inflate_paired_bytes(inflate), inflate_plain_bytes(inflate) / 2);
+			else
+				EQ(inflate_paired_bytes(inflate), 0);
+		}
 	}
 }
 
