@@ -87,6 +87,11 @@ static inline int own_is_exception(own_entry entry)
 	return (int64_t)entry >= 0;
 }
 
+static inline enum own_exception own_exception_kind(own_entry entry)
+{
+	return (enum own_exception)(entry >> 16 & 255);
+}
+
 /* Sorted codes: a code that is longer than a table's index is found bit by bit, because canonical codes of
  * one length are consecutive numbers. */
 struct own_codes {
@@ -219,6 +224,8 @@ enum step own_header_push(struct own *own, struct cursor_in *in);
  * block has ended, or so many symbols were decoded. */
 enum step own_careful_push(struct own *own, struct cursor_in *in, struct cursor_out *out,
 			   unsigned symbols_max);
+/* The entry for a code that is longer than a table's index. 0, which is an exception: there is none. */
+own_entry own_long_find(const struct own_codes *codes, const own_entry *entries, uint64_t bits);
 
 /* own_near.c: the same without an end, as long as it is possible and nothing is an exception. */
 int own_near_is_possible(const struct own *own, const struct cursor_in *in, const struct cursor_out *out);

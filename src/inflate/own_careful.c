@@ -8,7 +8,7 @@
 
 /* A code longer than a table's index. Codes of one length are consecutive numbers, read from the first bit
  * on. */
-static own_entry long_find(const struct own_codes *codes, const own_entry *entries, uint64_t bits)
+own_entry own_long_find(const struct own_codes *codes, const own_entry *entries, uint64_t bits)
 {
 	unsigned code = 0;
 	for (unsigned count = 1; count <= OWN_CODE_BITS_MAX; count++) {
@@ -19,12 +19,6 @@ static own_entry long_find(const struct own_codes *codes, const own_entry *entri
 			return own_entry_with_code(entries[codes->symbols[codes->at[count] + offset]], count);
 	}
 	return 0; /* a complete code has no such bits */
-}
-
-/* Of an exception. */
-static enum own_exception exception_kind(own_entry entry)
-{
-	return (enum own_exception)(entry >> 16 & 255);
 }
 
 static unsigned exception_code_bits(own_entry entry)
@@ -66,8 +60,8 @@ static void copy_match(struct own *own, struct cursor_out *out)
 static enum step distance_step(struct own *own)
 {
 	own_entry entry = own->distance[own_peek(own, OWN_DISTANCE_BITS)];
-	if (own_is_exception(entry) && exception_kind(entry) == OWN_LONG)
-		entry = long_find(&own->distance_codes, own_distance_entries, own->bits);
+	if (own_is_exception(entry) && own_exception_kind(entry) == OWN_LONG)
+		entry = own_long_find(&own->distance_codes, own_distance_entries, own->bits);
 	if (!entry_is_here(own, entry))
 		return STEP_HUNGRY;
 	if (own_is_exception(entry))
@@ -83,12 +77,12 @@ static enum step distance_step(struct own *own)
 static enum step litlen_step(struct own *own, struct cursor_out *out)
 {
 	own_entry entry = own->litlen[own_peek(own, OWN_LITLEN_BITS)];
-	if (own_is_exception(entry) && exception_kind(entry) == OWN_LONG)
-		entry = long_find(&own->litlen_codes, own_litlen_entries, own->bits);
+	if (own_is_exception(entry) && own_exception_kind(entry) == OWN_LONG)
+		entry = own_long_find(&own->litlen_codes, own_litlen_entries, own->bits);
 	if (!entry_is_here(own, entry))
 		return STEP_HUNGRY;
 	if (own_is_exception(entry)) {
-		if (exception_kind(entry) != OWN_END)
+		if (own_exception_kind(entry) != OWN_END)
 			return STEP_BROKEN;
 		own_drop(own, exception_code_bits(entry));
 		own->state = own->is_final ? OWN_ENDED : OWN_BLOCK;

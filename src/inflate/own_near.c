@@ -6,8 +6,12 @@
  */
 #include "inflate/own.h"
 
-/* Up to two refills a turn; three literals and a match, which is copied in words. */
-enum { NEAR_IN_BYTES = 16, NEAR_OUT_BYTES = 3 + 258 + 16 };
+/* Up to two refills a turn; three literals and a match, which is copied in blocks. */
+enum { NEAR_IN_BYTES = 16, NEAR_COPY_BYTES = 32, NEAR_OUT_BYTES = 3 + 258 + NEAR_COPY_BYTES };
+/* At the least after a refill: three literals that the table knows, then a length with any code. */
+enum { NEAR_BITS = OWN_BITS_MAX - 7 };
+_Static_assert(NEAR_BITS >= 3 * OWN_LITLEN_BITS + OWN_CODE_BITS_MAX + 5, "the first refill is enough");
+_Static_assert(NEAR_BITS >= OWN_CODE_BITS_MAX + 13, "so is the second, for a distance");
 
 /* The room that it may fill. Behind 32 KB the fast loop is faster. */
 static size_t near_room_bytes(const struct own *own, const struct cursor_out *out)
@@ -54,12 +58,14 @@ static inline int near_take(struct near *near, own_entry entry)
 	return (int16_t)(entry >> 48) - (int)extra;
 }
 
-/* May write 15 bytes more. */
+/* May write NEAR_COPY_BYTES more. */
 static inline void near_copy(uint8_t *out, size_t distance, size_t count)
 {
 	const uint8_t *from = out - distance;
 	if (distance >= 16) {
-		for (size_t i = 0; i < count; i += 16)
+		memcpy(out, from, 16); /* most matches are no longer than two blocks */
+		memcpy(out + 16, from + 16, 16);
+		for (size_t i = 32; i < count; i += 16)
 			memcpy(out + i, from + i, 16);
 	} else if (distance >= 8) {
 		for (size_t i = 0; i < count; i += 8)
@@ -72,7 +78,14 @@ static inline void near_copy(uint8_t *out, size_t distance, size_t count)
 
 static inline int is_literal(own_entry entry)
 {
-	return (entry & OWN_ENTRY_LITERAL_COUNT) != 0 && !own_is_exception(entry);
+	return (entry & OWN_ENTRY_LITERAL_COUNT) != 0; /* which no exception has */
+}
+
+static inline uint8_t *near_literal(struct near *near, own_entry entry, uint8_t *at)
+{
+	near_drop(near, own_code_bits(entry));
+	*at = (uint8_t)(entry >> 16);
+	return at + 1;
 }
 
 void own_near_push(struct own *own, struct cursor_in *in, struct cursor_out *out)
@@ -87,18 +100,23 @@ void own_near_push(struct own *own, struct cursor_in *in, struct cursor_out *out
 		near_refill(&near);
 		own_entry entry = litlen[near.bits & litlen_mask];
 		for (int i = 0; i < 3 && is_literal(entry); i++) {
-			*at++ = (uint8_t)(entry >> 16);
-			near_drop(&near, own_code_bits(entry));
+			at = near_literal(&near, entry, at);
 			entry = litlen[near.bits & litlen_mask];
 		}
-		if (is_literal(entry))
+		if (own_is_exception(entry) && own_exception_kind(entry) == OWN_LONG)
+			entry = own_long_find(&own->litlen_codes, own_litlen_entries, near.bits);
+		if (is_literal(entry)) {
+			at = near_literal(&near, entry, at);
 			continue;
+		}
 		if (own_is_exception(entry))
 			break;
 		size_t count = (size_t)(OWN_NEGATED_LENGTH(0) - near_take(&near, entry));
 		near_refill(&near);
 		entry = distances[near.bits & distance_mask];
 		own->pending = (unsigned)count;
+		if (own_is_exception(entry) && own_exception_kind(entry) == OWN_LONG)
+			entry = own_long_find(&own->distance_codes, own_distance_entries, near.bits);
 		if (own_is_exception(entry))
 			break;
 		struct near before = near;
