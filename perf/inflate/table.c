@@ -66,9 +66,10 @@ void table_json(const struct table *table, FILE *file)
 void table_markdown(const struct table *table, FILE *file)
 {
 	head_write(table, file);
-	fprintf(file, "; each: MB/s, ratio, time-stamp counter's cycles a byte:\n\n| decoder |");
+	fprintf(file, "; c/B: time-stamp counter's cycles a byte:\n\n| decoder |");
 	for (size_t i = 0; i < table->column_count; i++)
-		fprintf(file, " %s (%.2f:1) | | |", table->columns[i].name, table->columns[i].compression);
+		fprintf(file, " %s (%.2f:1), MB/s | ratio | c/B |", table->columns[i].name,
+			table->columns[i].compression);
 	fprintf(file, "\n|---|");
 	for (size_t i = 0; i < table->column_count; i++)
 		fprintf(file, "---:|---:|---:|");
