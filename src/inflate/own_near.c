@@ -6,8 +6,8 @@
  */
 #include "inflate/own.h"
 
-/* Up to two refills a turn; three literals and a match, which is copied in blocks. */
-enum { NEAR_IN_BYTES = 16, NEAR_COPY_BYTES = 32, NEAR_OUT_BYTES = 3 + 258 + NEAR_COPY_BYTES };
+/* Up to three refills a turn; three literals and a match, which is copied in blocks. */
+enum { NEAR_IN_BYTES = 24, NEAR_COPY_BYTES = 32, NEAR_OUT_BYTES = 3 + 258 + NEAR_COPY_BYTES };
 /* At the least after a refill: three literals that the table knows, then a length with any code. */
 enum { NEAR_BITS = OWN_BITS_MAX - 7 };
 _Static_assert(NEAR_BITS >= 3 * OWN_LITLEN_BITS + OWN_CODE_BITS_MAX + 5, "the first refill is enough");
@@ -96,9 +96,10 @@ void own_near_push(struct own *own, struct cursor_in *in, struct cursor_out *out
 	const uint8_t *in_limit = in->end - NEAR_IN_BYTES;
 	const uint8_t *stream = out->next - own->plain_bytes; /* its first byte */
 	uint8_t *at = out->next, *out_limit = at + near_room_bytes(own, out) - NEAR_OUT_BYTES;
+	near_refill(&near);
+	own_entry entry = litlen[near.bits & litlen_mask];
 	while (near.in <= in_limit && at <= out_limit) {
 		near_refill(&near);
-		own_entry entry = litlen[near.bits & litlen_mask];
 		for (int i = 0; i < 3 && is_literal(entry); i++) {
 			at = near_literal(&near, entry, at);
 			entry = litlen[near.bits & litlen_mask];
@@ -107,6 +108,8 @@ void own_near_push(struct own *own, struct cursor_in *in, struct cursor_out *out
 			entry = own_long_find(&own->litlen_codes, own_litlen_entries, near.bits);
 		if (is_literal(entry)) {
 			at = near_literal(&near, entry, at);
+			near_refill(&near);
+			entry = litlen[near.bits & litlen_mask];
 			continue;
 		}
 		if (own_is_exception(entry))
@@ -114,18 +117,17 @@ void own_near_push(struct own *own, struct cursor_in *in, struct cursor_out *out
 		size_t count = (size_t)(OWN_NEGATED_LENGTH(0) - near_take(&near, entry));
 		near_refill(&near);
 		entry = distances[near.bits & distance_mask];
-		own->pending = (unsigned)count;
 		if (own_is_exception(entry) && own_exception_kind(entry) == OWN_LONG)
 			entry = own_long_find(&own->distance_codes, own_distance_entries, near.bits);
-		if (own_is_exception(entry))
-			break;
 		struct near before = near;
-		size_t distance = (size_t)-near_take(&near, entry);
+		size_t distance = own_is_exception(entry) ? SIZE_MAX : (size_t)-near_take(&near, entry);
 		if (distance > (size_t)(at - stream)) {
 			near = before;
+			own->pending = (unsigned)count;
 			break; /* own_careful.c says what that means */
 		}
-		own->pending = 0;
+		/* Before the copy, so that it need not be waited for. */
+		entry = litlen[near.bits & litlen_mask];
 		near_copy(at, distance, count);
 		at += count;
 	}
