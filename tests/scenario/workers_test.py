@@ -168,6 +168,25 @@ def cut_pages(runner):
         at_least(sum(s["protocol"]["truncations"] for s in result.record["streams"]), 4, "truncations")
 
 
+def paired(result):
+    return sum(stream["paired_plain_bytes"] for stream in result.record["streams"])
+
+
+@on_both("side by side on one worker, with all that may be wrong with a page", "own", [])
+@on_both("and by poll, with bodies in one piece", "own", ["--framing", "length"], "-io", "poll")
+@on_both("and by a library, which takes one at a time", "isal", [])
+def side_by_side(runner, engine, server, *arguments):
+    faults = ("cut-body:3:2", "bad-crc:4:3", "cut-gzip:5:2", "abrupt-close:6:1", "tiny-chunks:4:3", "key-update:3:4")
+    with feed(5, 4000, *(word for fault in faults for word in ("--fault", fault)), *server) as simulator:
+        result = collect_many(runner, simulator, 5, "-workers", "1", "-limit", "1500", "-inflate", engine, *arguments)
+        drained(result, simulator, 5, 1)
+        at_least(sum(s["protocol"]["truncations"] for s in result.record["streams"]), 4, "truncations")
+        if engine == "own":
+            at_least(paired(result), 1, "bytes that were inflated beside another stream's")
+        else:
+            equal(paired(result), 0, "bytes that were inflated beside another stream's")
+
+
 @on_both("one that is refused stops no other")
 def one_is_forbidden(runner):
     with feed(4, 1500, "--forbid-config", "99") as simulator:
