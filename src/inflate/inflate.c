@@ -274,12 +274,11 @@ static void count_input(struct inflate *inflate, size_t consumed_bytes)
 static enum step keep_input(struct inflate *inflate, struct cursor_in *in)
 {
 	size_t kept_bytes = cursor_in_bytes(&inflate->kept), bytes = cursor_in_bytes(in);
-	if (bytes > inflate->engine->whole_bytes_max - kept_bytes && inflate->state != STATE_BROKEN) {
+	if (bytes > inflate->engine->whole_bytes_max - kept_bytes) {
 		inflate->offset_bytes = kept_bytes;
 		inflate_break(inflate, FAULT_INFLATE_LIMIT);
-	}
-	if (inflate->state == STATE_BROKEN)
 		return STEP_BROKEN;
+	}
 	if (bytes)
 		memcpy(inflate->kept_base + kept_bytes, in->next, bytes);
 	in->next += bytes;
@@ -295,7 +294,7 @@ void inflate_input_over(struct inflate *inflate)
 enum step inflate_push(struct inflate *inflate, struct cursor_in *in, const uint8_t *history,
 		       struct cursor_out *out)
 {
-	if (inflate->engine->whole_bytes_max) {
+	if (inflate->engine->whole_bytes_max && inflate->state != STATE_BROKEN) {
 		if (!inflate->is_over)
 			return keep_input(inflate, in);
 		CHECK_EQ(cursor_in_bytes(in), (size_t)0);

@@ -184,6 +184,9 @@ static void input_is_limited(void)
 	EQ(theirs.fault, FAULT_NONE);
 	small.whole_bytes_max = gzip.count - 1;
 	run(whole, &gzip, 10, 4096, &theirs);
+	struct cursor_in in = { gzip.base, gzip.base + 10 };
+	struct cursor_out out = { window, window + ROOM_BYTES };
+	EQ(inflate_push(whole, &in, window, &out), STEP_BROKEN); /* and stays so */
 	whole->engine = &engine_libdeflate;
 	EQ(theirs.fault, FAULT_INFLATE_LIMIT);
 	EQ(theirs.plain.count, 0);
