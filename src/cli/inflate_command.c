@@ -457,6 +457,8 @@ static void bench_print(const struct inflate_bench *bench)
 		printf("  %-22s %8.0f %17s %8.2f %12s\n", name, contender->megabytes_per_second, range,
 		       contender->ratio, cycles);
 	}
+	if (bench->is_too_large)
+		puts("  libdeflate, which holds all of a file, cannot hold this one");
 }
 
 /* 0, or the exit status. */

@@ -80,6 +80,7 @@ struct inflate_contender {
 struct inflate_bench {
 	struct inflate_result file;
 	unsigned rounds;
+	int is_too_large; /* for libdeflate, which holds all of a file */
 	size_t count;
 	struct inflate_contender contenders[INFLATE_CONTENDERS_MAX];
 };
