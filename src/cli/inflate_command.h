@@ -9,6 +9,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "base/arena.h"
 #include "inflate/inflate.h"
@@ -36,9 +37,6 @@ struct inflate_result {
 	uint8_t first_bytes[6]; /* of the file, and how many there are */
 	size_t first_count;
 };
-
-/* What a person can do about the fault. */
-const char *inflate_advice(const struct inflate_result *result);
 
 /* ---- decoding in pieces, as the collector does it */
 
@@ -88,6 +86,17 @@ struct inflate_bench {
 /* Decodes `gzip` with every engine, or only with `choice` and isal, and fills `bench` (`file.name` and
  * `rounds` are given). 0; -1 when it is not whole, which `file` says, or errno when there is no memory. */
 int inflate_bench(struct span gzip, enum inflate_engine choice, struct inflate_bench *bench);
+
+/* ---- inflate_text.c */
+
+/* What a person can do about the fault. */
+const char *inflate_advice(const struct inflate_result *result);
+void inflate_say_unreadable(const struct inflate_result *result);
+/* The sentence about damage, without the file's name. */
+void inflate_fault_write(const struct inflate_result *result, FILE *out);
+/* The line of -check. */
+void inflate_result_print(const struct inflate_result *result);
+void inflate_bench_print(const struct inflate_bench *bench);
 
 /* ---- inflate_json.c: documents on the heap */
 
