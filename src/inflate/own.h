@@ -57,8 +57,7 @@ enum own_exception {
 /* From the litlen table back to the distance table, and a mask: all bits but 11 and 13 are set, so that the
  * value of a length's entry, minus (length + 2049), negated bit by bit and masked, is the length. */
 #define OWN_TO_DISTANCE (-(8192 + 2048 + 1))
-#define OWN_NEGATED_LITERAL                                                                                  \
-	(-2048) /* harmless copies come from there: not just written, no multiple of 4096 */
+#define OWN_NEGATED_LITERAL (-2048) /* see OWN_SCRATCH_AT */
 #define OWN_NEGATED_LENGTH(base) (-((base) + 2049))
 #define OWN_NEGATED_EXCEPTION_LITLEN 1
 #define OWN_NEGATED_EXCEPTION_DISTANCE                                                                       \
@@ -104,7 +103,10 @@ struct own_codes {
 #define OWN_TABLES_ALIGNMENT 64
 #define OWN_LITLEN_AT 10304 /* a multiple of 64 behind the distance table */
 #define OWN_DISTANCE_AT (OWN_LITLEN_AT + OWN_TO_DISTANCE)
-#define OWN_TABLES_BYTES (OWN_LITLEN_AT + (8 << OWN_LITLEN_BITS))
+/* Where a pair without a match copies to, and 2 KB before, where it copies from: aligned, because each store
+ * across two cache lines costs four cycles (Zen 3), and these are as many as there are matches. */
+#define OWN_SCRATCH_AT (OWN_LITLEN_AT + (8 << OWN_LITLEN_BITS))
+#define OWN_TABLES_BYTES (OWN_SCRATCH_AT + 64)
 
 /* ---- the fast loop. The assembly knows this layout. */
 
@@ -116,8 +118,8 @@ struct own_loop {
 	uint64_t bits;	/* 32: the next bits, OWN_INDEX_SHIFT further up; what is above the valid ones may be
 			   true too */
 	uint64_t spent; /* 40: OWN_BITS_MAX - the number of valid bits */
-	uint64_t pending;      /* 48: a length that waits for its distance, or 0 */
-	const uint8_t *tables; /* 56: the litlen table, at OWN_LITLEN_AT */
+	uint64_t pending; /* 48: a length that waits for its distance, or 0 */
+	uint8_t *tables;  /* 56: the litlen table, at OWN_LITLEN_AT */
 };
 
 /* How far the loop may read behind in_limit, and write behind out_limit; and how far before `out` it may

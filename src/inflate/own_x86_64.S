@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The fast loop for x86-64 with BMI1, BMI2 and AVX2: own_loop.c is its twin, macro by function; README.md has the
- * reasons. C is slower because compilers load an entry as one number and take it apart with shifts, of which
+ * reasons. Beside OWN_SCRATCH_AT, which gains nothing there, C is slower because compilers load an entry as one number and take it apart with shifts, of which
  * processors can do fewer at a time than loads: here each field is loaded by itself.
  *
  * What a lookup waits for is the one before: a load of 4 or 5 cycles, shrx 1, and 1. All else is beside that chain.
@@ -29,6 +29,7 @@
 #define NEGATED 6
 
 #define TO_DISTANCE (-(8192 + 2048 + 1))
+#define TO_SCRATCH (1024*8)		/* from the litlen table */
 #define INDEX_SHIFT 3
 #define INDEX_MASK (1023 << INDEX_SHIFT)
 #define COPY_BYTES 64
@@ -62,24 +63,26 @@
 	add	\out, \code
 .endm
 
-/* Two steps of one stream, and the one copy that both need at most. \in, \litlen, \pending and \first (the first
- * step's value) are registers or memory, \spent is a register; rbx, r13, r14, r15, rbp and \code are lost. */
-.macro pair name, out, bits, table, index, in, spent, litlen, pending, first, code
+/* Two steps of one stream, and the one copy that both need at most. \in, \litlen, \pending, \scratch and \first (the
+ * first step's value) are registers or memory, \spent is a register; rbx, r13, r14, r15, rbp and \code are lost. */
+.macro pair name, out, bits, table, index, in, spent, litlen, pending, first, code, scratch
 	step	\table, \index, \bits, \spent, \litlen, rbx, r14, \code, r13, rbp, xmm2
 	put_literals \out, \code, xmm2
 	mov	\first, r13
 	step	\table, \index, \bits, \spent, \litlen, rbx, r14, \code, r13, r15, xmm3
 	mov	rbx, \pending
+	mov	r14, \out
 	add	rbp, rbx			/* the match's length: at most one of both is one */
+	cmove	r14, \scratch			/* no match: nowhere, since stores across two lines are dear */
 	test	rbx, rbx
 	cmovne	r13, \first			/* its distance is the first step's where a length was pending */
 	mov	rbx, r13
 	add	rbx, rbp
 	jg	.L\name\()_slow			/* it reaches into itself, or an entry was an exception */
-	vmovdqu	ymm0, ymmword ptr [\out + r13]	/* harmless where there is no match */
-	vmovdqu	ymm1, ymmword ptr [\out + r13 + 32]
-	vmovdqu	ymmword ptr [\out], ymm0
-	vmovdqu	ymmword ptr [\out + 32], ymm1
+	vmovdqu	ymm0, ymmword ptr [r14 + r13]
+	vmovdqu	ymm1, ymmword ptr [r14 + r13 + 32]
+	vmovdqu	ymmword ptr [r14], ymm0
+	vmovdqu	ymmword ptr [r14 + 32], ymm1
 	cmp	rbp, COPY_BYTES
 	jg	.L\name\()_long
 .L\name\()_copied:
@@ -205,7 +208,8 @@
  * r12 the first step's value
  */
 #define LOOP [rsp]
-#define ONE rdi, rax, rdx, r8, rsi, rcx, r9, r10, r12, r11
+#define SCRATCH [rsp+8]
+#define ONE rdi, rax, rdx, r8, rsi, rcx, r9, r10, r12, r11, SCRATCH
 
 	.globl	own_x86_64_one
 	.hidden	own_x86_64_one
@@ -213,13 +217,15 @@
 	.p2align 6
 own_x86_64_one:
 	endbr64
-	save_registers 8
+	save_registers 24
 	mov	LOOP, rdi
 	mov	rsi, [rdi + IN]
 	mov	rax, [rdi + BITS]
 	mov	rcx, [rdi + SPENT]
 	mov	r10, [rdi + PENDING]
 	mov	r9, [rdi + TABLES]
+	lea	rbx, [r9 + TO_SCRATCH]
+	mov	SCRATCH, rbx
 	mov	rdi, [rdi + OUT]
 	choose_table rdx, r9, r10
 	refill	rax, rsi, rcx
@@ -248,7 +254,7 @@ own_x86_64_one:
 	mov	[rbx + BITS], rax
 	mov	[rbx + SPENT], rcx
 	mov	[rbx + PENDING], r10
-	restore_registers 8
+	restore_registers 24
 	.size	own_x86_64_one, . - own_x86_64_one
 
 /* ---- two streams, pair by pair: while one waits for its chain, the other has work. void own_x86_64_two(struct own_loop
@@ -259,7 +265,6 @@ own_x86_64_one:
  * All else is in the frame.
  */
 #define FIRST_LOOP [rsp]
-#define SECOND_LOOP [rsp+8]
 #define SECOND_LITLEN [rsp+16]
 #define FIRST_VALUE [rsp+24]
 #define FIRST_IN [rsp+32]
@@ -269,9 +274,10 @@ own_x86_64_one:
 #define SECOND_SPENT [rsp+64]
 #define SECOND_PENDING [rsp+72]
 #define FIRST_LITLEN [rsp+80]
-#define FRAME_BYTES 88
-#define FIRST rdi, rax, rdx, r8, FIRST_IN, r9, FIRST_LITLEN, FIRST_PENDING, FIRST_VALUE, r12
-#define SECOND rsi, rcx, r10, r11, SECOND_IN, r9, SECOND_LITLEN, SECOND_PENDING, FIRST_VALUE, r12
+#define SECOND_LOOP [rsp+88]
+#define FRAME_BYTES 104
+#define FIRST rdi, rax, rdx, r8, FIRST_IN, r9, FIRST_LITLEN, FIRST_PENDING, FIRST_VALUE, r12, SCRATCH
+#define SECOND rsi, rcx, r10, r11, SECOND_IN, r9, SECOND_LITLEN, SECOND_PENDING, FIRST_VALUE, r12, SCRATCH
 
 .macro pair_of_first name
 	mov	r9, FIRST_SPENT
@@ -301,6 +307,8 @@ own_x86_64_two:
 	mov	FIRST_PENDING, r12
 	mov	rax, [rdi + BITS]
 	mov	r8, [rdi + TABLES]
+	lea	rbx, [r8 + TO_SCRATCH]		/* one is enough for both */
+	mov	SCRATCH, rbx
 	mov	rdi, [rdi + OUT]
 	mov	FIRST_LITLEN, r8
 	choose_table rdx, r8, r12
