@@ -1,6 +1,28 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * inflate: the gzip wrapper, members, checksums and every way to cut input and output.
+ *
+ * Which edge case of RFC 1952 and RFC 1951 is where (inflate_NAME_test.c, each with every engine in
+ * inflate_peer.h, most at every split, byte by byte, with little room, and against zlib):
+ *
+ *	here	flags in every combination, reserved ones, FHCRC good and bad, XLEN 0 and 65535,
+ *		names of 64 KB and without an end, other methods, no gzip at all; members empty,
+ *		many, cut off, bad behind good; trailers split and wrong by a bit; padding,
+ *		garbage; history does not survive a member
+ *	limits	headers without an end, ISIZE past 4 GB; members, blocks and padding without
+ *		number; a stuck engine
+ *	deflate	stored blocks at every bit, LEN and NLEN, flushes, block type 3; lengths and
+ *		distances; HLIT above 286, HDIST above 30; repeats of code lengths out of place,
+ *		no end of block
+ *	blocks	length 258 both ways, distances 1 to 64 with every length, to the first byte, and
+ *		32768 while the window moves; 258 at every place before the end of the room; codes
+ *		of 15 bits, all longer than a table's index, of one bit, any that are complete;
+ *		ends of blocks at ends of pieces, flushes
+ *	codes	over-subscribed and incomplete codes of all three kinds, single and missing
+ *		distance codes, symbols 286, 287, 30, 31; distances past the first byte and into
+ *		the member before; damage at every bit, an end inside every symbol
+ *	two	two streams in one call, good and bad: each ends as it would alone
+ *	whole	the engine that wants a stream at once
  */
 #include "unit/inflate_peer.h"
 
