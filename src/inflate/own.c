@@ -136,7 +136,7 @@ static void loop_leave(struct own *own, const struct own_loop *loop, struct curs
 	out->next = loop->out;
 }
 
-/* What the loop may have stopped at, or some symbols where it cannot work. */
+/* Some symbols where the loop cannot work. */
 static enum step symbols_step(struct own *own, struct cursor_in *in, struct cursor_out *out,
 			      unsigned symbols_max)
 {
@@ -144,6 +144,14 @@ static enum step symbols_step(struct own *own, struct cursor_in *in, struct curs
 	if (own->symbols < SYMBOLS_BEFORE_JOINING)
 		own->symbols += symbols_max;
 	return step;
+}
+
+/* What the loop stopped at. It has stopped at nothing where it came to a limit, or the other stream did. */
+static enum step exception_step(struct own *own, struct cursor_in *in, struct cursor_out *out)
+{
+	own_entry entry = own->pending ? own->distance[own_peek(own, OWN_DISTANCE_BITS)]
+				       : own->litlen[own_peek(own, OWN_LITLEN_BITS)];
+	return own_is_exception(entry) ? own_careful_push(own, in, out, 1) : STEP_DONE;
 }
 
 /* Whatever comes next, but for the fast loop. DONE: go on. */
@@ -198,7 +206,7 @@ static enum step own_push(const struct own_loops *loops, struct own *own, struct
 			struct own_loop loop = loop_enter(own, in, out);
 			loops->one(&loop);
 			loop_leave(own, &loop, in, out);
-			step = symbols_step(own, in, out, 1);
+			step = exception_step(own, in, out);
 		} else {
 			step = own_step(own, in, out);
 		}
@@ -238,7 +246,7 @@ static void own_push_two(const struct own_loops *loops, struct engine_job *first
 		for (int i = 0; i < 2; i++) {
 			struct own *own = jobs[i]->state;
 			loop_leave(own, &loop[i], jobs[i]->in, jobs[i]->out);
-			if (symbols_step(own, jobs[i]->in, jobs[i]->out, 1) == STEP_BROKEN)
+			if (exception_step(own, jobs[i]->in, jobs[i]->out) == STEP_BROKEN)
 				own->state = OWN_BROKEN;
 		}
 	}
