@@ -59,8 +59,9 @@ struct page {
 
 	uint64_t event_lines;
 	uint64_t event_bytes; /* content of those lines, without line ends */
-	uint64_t timed_lines; /* event_lines when the event time was last read: the first line, then one a
-				 window */
+	/* When the event time was last read: of the first line, then of one a window's worth of bytes, then
+	 * of the last line. */
+	uint64_t timed_lines, timed_bytes;
 	int64_t newest_event_unix_ms;
 	int first_byte; /* first that is no blank; -1: none yet */
 	unsigned flags;
@@ -107,7 +108,7 @@ void page_begin(struct page *page, enum page_skip skip, unsigned flags)
 	page->window_offset = 0;
 	page->event_lines = page->event_bytes = 0;
 	page->newest_event_unix_ms = 0;
-	page->timed_lines = 0;
+	page->timed_lines = page->timed_bytes = 0;
 	page->first_byte = -1;
 	page->has_context = page->ended = 0;
 	page->fault = FAULT_NONE;
@@ -375,6 +376,16 @@ static enum step page_scan(struct page *page)
 	return STEP_HUNGRY;
 }
 
+/* Reads the time of the last line, unless that is done. */
+static void page_time_last(struct page *page)
+{
+	page->timed_bytes = page_plain_bytes(page);
+	if (page->event_lines == page->timed_lines || range_is_empty(page->last))
+		return;
+	page->timed_lines = page->event_lines;
+	page_note_time(page, page_content(page, page->last));
+}
+
 static enum step page_work(struct page *page)
 {
 	do {
@@ -384,10 +395,9 @@ static enum step page_work(struct page *page)
 		if (page_scan(page) == STEP_BROKEN)
 			return page_drain(page);
 	} while (page->scanned < page->filled);
-	if (page->event_lines != page->timed_lines && !range_is_empty(page->last)) {
-		page->timed_lines = page->event_lines;
-		page_note_time(page, page_content(page, page->last));
-	}
+	/* Not after each piece: some servers send small ones, and reading a time takes a microsecond. */
+	if (page_plain_bytes(page) - page->timed_bytes >= PAGE_WINDOW_BYTES)
+		page_time_last(page);
 	return page_drain(page);
 }
 
@@ -502,6 +512,7 @@ enum step page_end(struct page *page)
 	enum step step = page_drain(page);
 	if (step != STEP_HUNGRY)
 		return step;
+	page_time_last(page);
 	if (range_is_empty(page->held))
 		return STEP_DONE;
 	stage_enter(page->tools.stage, STAGE_CONTROL);
