@@ -43,8 +43,7 @@ enum {
  *	byte 1     code bits + OWN_INDEX_SHIFT, and the count of literals << 6
  *	bytes 2-3  up to two literals; of an exception: its kind, and the bits of its code
  *	bytes 4-5  `next`, signed: to the table that the next lookup is in: 0, or OWN_TO_DISTANCE
- *	bytes 6-7  `negated`, signed: minus what the extra bits are added to (see below); above 0: an
- *exception
+ *	bytes 6-7  `negated`, signed: minus what the extra bits are added to; above 0: an exception
  */
 typedef uint64_t own_entry;
 
