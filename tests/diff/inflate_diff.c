@@ -147,7 +147,8 @@ static void make_victim(uint64_t *seed)
 	fresh();
 	for (uint64_t members = 1 + peer_random(seed) % 3; members; members--) {
 		size_t begin = plain.count;
-		plain_append(&plain, peer_random(seed) % PLAIN_KINDS, peer_random(seed) % 3000, seed);
+		plain_append(&plain, (enum plain_kind)(peer_random(seed) % PLAIN_KINDS),
+			     peer_random(seed) % 3000, seed);
 		peer_append_header(&gzip, &(struct peer_header){ .flags = peer_random(seed) % 32,
 								 .extra_bytes = peer_random(seed) % 8,
 								 .name_bytes = peer_random(seed) % 8 });
@@ -250,8 +251,8 @@ static void damaged_deflate_with_a_fitting_trailer_is_good(void)
 	unsigned good_count = 0;
 	for (int victim = 0; victim < VICTIMS; victim++) {
 		fresh();
-		plain_append(&plain, peer_random(&seed) % PLAIN_KINDS, 200 + peer_random(&seed) % 1500,
-			     &seed);
+		plain_append(&plain, (enum plain_kind)(peer_random(&seed) % PLAIN_KINDS),
+			     200 + peer_random(&seed) % 1500, &seed);
 		for (int i = 0; i < DAMAGES; i++) {
 			body.count = 0;
 			peer_append_deflate(&body, plain.base, plain.count, (int)(peer_random(&seed) % 10),

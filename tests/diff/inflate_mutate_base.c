@@ -127,7 +127,7 @@ static void append_compressed_member(struct base *base, const struct peer_header
 {
 	struct bytes plain = { 0 };
 	bytes_reserve(&plain, 1);
-	plain_append(&plain, below(seed, PLAIN_KINDS), count, seed);
+	plain_append(&plain, (enum plain_kind)below(seed, PLAIN_KINDS), count, seed);
 	peer_append_header(&base->gzip, header);
 	base_append_compressed(&base->gzip, &plain, seed);
 	peer_append_trailer(&base->gzip, plain.base, plain.count);
@@ -175,7 +175,7 @@ static void make_late(struct base *base, uint64_t *seed)
 	make_warm(base, &plain, seed);
 	size_t warm_plain_bytes = plain.count, count = 200 + below(seed, below(seed, 4) ? 5000 : 20000);
 	size_t dictionary_bytes = plain.count < INFLATE_HISTORY_BYTES ? plain.count : INFLATE_HISTORY_BYTES;
-	enum plain_kind kind = below(seed, PLAIN_KINDS);
+	enum plain_kind kind = (enum plain_kind)below(seed, PLAIN_KINDS);
 	if (kind == PLAIN_COPIES) {
 		for (size_t end = plain.count + count; plain.count < end;)
 			plain_append_copy(&plain, seed);
