@@ -224,6 +224,17 @@ static void answer_limits(struct stream *stream, const struct program_answer *se
 				 "after the other");
 }
 
+/* Lines of the page may be with the sink that no trailer has proven. A page that broke by itself has not all
+ * bytes of which inflate knows the checksum. */
+static void answer_doubt(struct stream *stream)
+{
+	uint32_t checksum;
+	uint64_t offset = inflate_unproven(stream->inflate, &checksum);
+	if (stream->head_seen && answer_is_page(stream) && stream->response.encoding == HTTP_ENCODING_GZIP &&
+	    page_plain_bytes(stream->page) == inflate_plain_bytes(stream->inflate))
+		page_doubt(stream->page, offset, checksum);
+}
+
 void answer_finish(struct stream *stream, enum fault fault, int64_t now_ns)
 {
 	struct driver *driver = stream->driver;
@@ -239,6 +250,7 @@ void answer_finish(struct stream *stream, enum fault fault, int64_t now_ns)
 	}
 	answer_count(stream, now_ns);
 	answer_limits(stream, &answer.seen, now_ns);
+	answer_doubt(stream);
 	int reusable = stream->head_seen && stream->body_over && stream->response.keep_alive &&
 		       !stream->transport_over && cursor_in_bytes(&stream->plain_in) == 0 &&
 		       cursor_in_bytes(&stream->cipher_in) == 0 && fault == FAULT_NONE &&

@@ -13,7 +13,7 @@
 #include "sink/sink.h"
 
 /* The last line handed on, the one held back and the one still open may all be of the longest kind; the last
- * bytes and the room behind them come on top. */
+ * bytes, gaps and the room behind them come on top. */
 #define PAGE_CAPACITY_NEEDED (3 * (PAGE_LINE_BYTES_MAX + 2) + 2 * PAGE_WINDOW_BYTES)
 /* Whole memory pages of every size that Linux has (64 KB on some arm64): part of the window is given back to
  * the kernel, which rounds up, and what follows in the arena is not ours. */
@@ -24,6 +24,8 @@
 #define PAGE_MADE_BYTES ((size_t)65536)
 /* Less room than this is not worth a decoder's call: the window is used again instead. */
 #define PAGE_ROOM_BYTES_MIN (PAGE_WINDOW_BYTES / 4)
+/* Fewer blank lines than this stay where they are, between lines that stay. */
+#define PAGE_GAP_BYTES_MIN ((size_t)4096)
 static_assert(PAGE_WINDOW_BYTES % PAGE_MEMORY_BYTES == 0, "what is given back begins at a memory page");
 static_assert(PAGE_ROOM_BYTES_MIN > INFLATE_ROOM_BYTES, "a decoder may leave so much of its room");
 static_assert(INFLATE_HISTORY_BYTES <= PAGE_WINDOW_BYTES / 4, "most of the window is for new bytes");
@@ -39,6 +41,16 @@ struct anchor {
 	uint64_t line_bytes; /* without its line end */
 	int set;
 	uint8_t bytes[PAGE_ANCHOR_BYTES_MAX];
+};
+
+/* The last lines that were handed on, up to a place in the page, as long as nothing has proven them. */
+struct proof {
+	int set;
+	uint64_t from, to; /* plain-byte offsets; to 0: nothing can prove them */
+	uint32_t checksum; /* of what lies between */
+	/* Of the repeat, as far as it has come; and before its first byte: lines of it were in the page
+	 * before. */
+	uint32_t seen, seen_before;
 };
 
 struct page {
@@ -72,9 +84,11 @@ struct page {
 
 	enum page_skip_state skip_state;
 	uint64_t skip_lines_left;
+	int doubted; /* `proof` is of this page's lines */
 
 	/* Across pages */
 	struct anchor anchor;
+	struct proof proof;	 /* for the next skip by position */
 	uint64_t position_lines; /* handed on (or skipped) since the committed offset */
 	uint64_t position_bytes;
 	uint64_t delivered_events;
@@ -113,8 +127,12 @@ void page_begin(struct page *page, enum page_skip skip, unsigned flags)
 	page->has_context = page->ended = 0;
 	page->fault = FAULT_NONE;
 	/* Positions count from the committed offset: any other question starts them anew. */
-	if (skip != PAGE_SKIP_POSITION)
+	if (skip != PAGE_SKIP_POSITION) {
 		page->position_lines = page->position_bytes = 0;
+		page->proof.set = 0;
+	}
+	page->doubted = 0;
+	page->proof.seen = page->proof.seen_before;
 	page->skip_lines_left = page->position_lines;
 	page->skip_state = PAGE_SKIP_SETTLED;
 	if (page->skip_lines_left || (skip == PAGE_SKIP_SEARCH && page->anchor.set))
@@ -162,6 +180,84 @@ static int anchor_is(const struct anchor *anchor, struct span line)
 	       memcmp(anchor->bytes + half, line.base + line.bytes - half, half) == 0;
 }
 
+static uint64_t minimum(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* New bytes of the page, which begin at `offset`: those that are to be proven. */
+static void proof_see(struct proof *proof, uint64_t offset, struct span bytes)
+{
+	uint64_t from = offset > proof->from ? offset : proof->from;
+	uint64_t to = minimum(offset + bytes.bytes, proof->to);
+	if (from < to)
+		proof->seen = inflate_checksum(proof->seen,
+					       span_of(bytes.base + (from - offset), (size_t)(to - from)));
+}
+
+/* What the checksum was before `bytes`. Slow: eight steps of the shift register backwards for each byte. */
+static uint32_t checksum_without(uint32_t checksum, struct span bytes)
+{
+	uint32_t state = ~checksum;
+	for (size_t i = bytes.bytes; i-- > 0;) {
+		for (int bit = 0; bit < 8; bit++)
+			state = state >> 31 ? (state ^ 0xedb88320) << 1 | 1 : state << 1;
+		state ^= bytes.base[i];
+	}
+	return ~state;
+}
+
+/* What lies behind the last line handed on, or skipped. 0: that is so many blank lines that they are not in
+ * the window any more. */
+static int page_behind_last(const struct page *page, struct span *ret_bytes)
+{
+	*ret_bytes = span_of(page->window + page->last.end, page->filled - page->last.end);
+	return page->last.end >= page->history_at;
+}
+
+void page_doubt(struct page *page, uint64_t offset, uint32_t checksum)
+{
+	struct span behind;
+	/* Within a skip the lines handed on are those of a page before. */
+	if (page->skip_state != PAGE_SKIP_SETTLED || range_is_empty(page->last))
+		return;
+	uint64_t to = page->window_offset + page->last.end;
+	page->doubted = 1;
+	page->proof = (struct proof){ .set = offset < to, .from = offset };
+	if (page->proof.set && page_behind_last(page, &behind)) {
+		page->proof.to = to;
+		page->proof.checksum = checksum_without(checksum, behind);
+	}
+}
+
+/* Lines of a committed page were skipped, more of them are in the next one. */
+static void proof_go_on(struct page *page)
+{
+	struct proof *proof = &page->proof;
+	struct span behind;
+	if (!proof->set || range_is_empty(page->last))
+		return;
+	uint64_t end = page->window_offset + page->last.end;
+	if (!page_behind_last(page, &behind) || end >= proof->to) {
+		proof->to = 0;
+		return;
+	}
+	if (end > proof->from) {
+		behind.bytes = (size_t)minimum(behind.bytes, proof->to - end);
+		proof->seen_before = checksum_without(proof->seen, behind);
+	}
+	proof->from = proof->from > end ? proof->from - end : 0;
+	proof->to -= end;
+}
+
+/* The line is the last one that was handed on. */
+static int proof_holds(const struct page *page)
+{
+	const struct proof *proof = &page->proof;
+	uint64_t end = page->held_offset + (page->last.end - page->last.at);
+	return !proof->set || (end == proof->to && proof->seen == proof->checksum);
+}
+
 /* Decides whether a line was handed on before. Only called while a skip is open. */
 static void page_skip_line(struct page *page, struct span content)
 {
@@ -175,7 +271,7 @@ static void page_skip_line(struct page *page, struct span content)
 	if (--page->skip_lines_left)
 		return;
 	int same = page->event_bytes == page->position_bytes &&
-		   (!page->anchor.set || anchor_is(&page->anchor, content));
+		   (!page->anchor.set || anchor_is(&page->anchor, content)) && proof_holds(page);
 	page->skip_state = same ? PAGE_SKIP_SETTLED : PAGE_SKIP_MISMATCH;
 }
 
@@ -405,6 +501,8 @@ enum step page_filled(struct page *page, size_t bytes)
 {
 	if (page->fault != FAULT_NONE)
 		return page_drain(page);
+	if (page->proof.set && page->skip_state == PAGE_SKIP_OPEN)
+		proof_see(&page->proof, page_plain_bytes(page), span_of(page->window + page->filled, bytes));
 	page->filled += bytes;
 	CHECK_LE(page->filled, PAGE_CAPACITY_BYTES);
 	return page_work(page);
@@ -418,18 +516,21 @@ static struct range page_move(struct page *page, struct range range, size_t to)
 	return (struct range){ to, to + bytes };
 }
 
-/* Where the bytes begin that stay together: the open line, and INFLATE_HISTORY_BYTES at least. A line that
- * lies across the beginning is not torn. */
+/* What begins at `at` begins with that line, if the line lies across or so close in front that what is
+ * between is not worth a gap. */
+static size_t page_with_line(size_t at, struct range line)
+{
+	return line.at < at && line.end + PAGE_GAP_BYTES_MIN > at ? line.at : at;
+}
+
+/* Where the bytes begin that stay together: INFLATE_HISTORY_BYTES at least, the open line, and the lines
+ * before it as far as there is no gap. */
 static size_t page_tail_at(const struct page *page)
 {
 	size_t at = page->filled > INFLATE_HISTORY_BYTES ? page->filled - INFLATE_HISTORY_BYTES : 0;
 	if (at > page->open_at)
 		at = page->open_at;
-	if (page->held.at < at && page->held.end > at)
-		at = page->held.at;
-	if (page->last.at < at && page->last.end > at)
-		at = page->last.at;
-	return at;
+	return page_with_line(page_with_line(at, page->held), page->last);
 }
 
 /* Moves what must stay to the front: the last line handed on and the line held back, where they lie further
@@ -447,7 +548,8 @@ static void page_wrap(struct page *page)
 	for (size_t i = 0; i < 2; i++)
 		if (lines[i]->at >= tail_at && !range_is_empty(*lines[i]))
 			*lines[i] = (struct range){ lines[i]->at - gone, lines[i]->end - gone };
-	page->history_at = to;
+	/* A line at the tail's beginning may have had a gap behind it that is gone since. */
+	page->history_at = to + (page->history_at > tail_at ? page->history_at - tail_at : 0);
 	page->open_at -= gone;
 	page->filled -= gone;
 	page->scanned -= gone;
@@ -530,14 +632,17 @@ void page_settle(struct page *page, int committed)
 		page->made_settled_events = page->made_events;
 	if (committed && !skipping) {
 		page->position_lines = page->position_bytes = 0;
+		page->proof.set = 0;
 	} else if (committed) {
 		/* The rest of what was handed on begins the next page. In a search nothing is left by
 		 * position. */
 		page->position_bytes = page->skip_lines_left ? page->position_bytes - page->event_bytes : 0;
 		page->position_lines = page->skip_lines_left;
+		proof_go_on(page);
 	} else if (!skipping) {
 		page->position_lines = page->event_lines;
 		page->position_bytes = page->event_bytes;
+		page->proof.set = page->proof.set && page->doubted;
 	}
 	page->last = (struct range){ 0, 0 };
 }
@@ -546,6 +651,7 @@ void page_settle_made(struct page *page)
 {
 	page->made_settled_events = page->made_events;
 	page->position_lines = page->position_bytes = 0;
+	page->proof.set = 0;
 }
 
 const struct control_context *page_context(const struct page *page)

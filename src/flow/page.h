@@ -14,6 +14,11 @@
  * them (the anchor) that they were the same. After a recovery by time, lines are skipped up to and including
  * the anchor. Nor is the observer shown such a line again. What cannot be proven is reported, and asked for
  * again without skipping: a line may then come twice, but none is lost.
+ *
+ * That a checksum does not hold is known when the last byte has come, and by then all lines but one may be
+ * with the sink. Such a page is treated as one that is cut; and whenever lines were handed on that no
+ * checksum has proven, their own is taken (page_doubt()), and held against that of the lines which the repeat
+ * skips.
  */
 #ifndef FLOW_PAGE_H
 #define FLOW_PAGE_H
@@ -118,6 +123,9 @@ enum fault page_fault(const struct page *page);
 /* Plain-byte offset of the line that page_fault() is about. */
 uint64_t page_offset(const struct page *page);
 
+/* Before page_settle(page, 0): no checksum has proven the page's plain bytes from this offset on; `checksum`
+ * is inflate_checksum() of all of them. */
+void page_doubt(struct page *page, uint64_t offset, uint32_t checksum);
 /* Records what became of the page: 1 = its offset is the cursor now. Also after a page that broke. */
 void page_settle(struct page *page, int committed);
 /* Everything handed on so far is settled although no page is: lines that were made from something else. */

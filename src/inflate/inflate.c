@@ -38,6 +38,7 @@ struct inflate {
 	uint64_t offset_bytes;
 	uint64_t plain_bytes;
 	uint64_t paired_bytes;
+	uint64_t proven_bytes; /* plain bytes of members that are complete */
 	uint64_t members;
 	uint32_t checksum;    /* of the member's plain bytes so far */
 	uint32_t size_modulo; /* their count modulo 2^32, as the trailer has it */
@@ -106,6 +107,8 @@ void inflate_begin(struct inflate *inflate)
 	inflate->offset_bytes = 0;
 	inflate->plain_bytes = 0;
 	inflate->paired_bytes = 0;
+	inflate->proven_bytes = 0;
+	inflate->checksum = 0;
 	inflate->members = 0;
 	inflate->kept = (struct cursor_in){ inflate->kept_base, inflate->kept_base };
 	inflate->is_over = 0;
@@ -216,6 +219,8 @@ static void trailer_step(struct inflate *inflate, struct cursor_in *in)
 	else {
 		inflate->state = STATE_BETWEEN;
 		inflate->members++;
+		inflate->proven_bytes = inflate->plain_bytes;
+		inflate->checksum = 0;
 	}
 }
 
@@ -428,6 +433,17 @@ uint64_t inflate_plain_bytes(const struct inflate *inflate)
 uint64_t inflate_paired_bytes(const struct inflate *inflate)
 {
 	return inflate->paired_bytes;
+}
+
+uint64_t inflate_unproven(const struct inflate *inflate, uint32_t *ret_checksum)
+{
+	*ret_checksum = inflate->checksum;
+	return inflate->proven_bytes;
+}
+
+uint32_t inflate_checksum(uint32_t checksum, struct span bytes)
+{
+	return engine_checksum(checksum, bytes);
 }
 
 uint64_t inflate_members(const struct inflate *inflate)

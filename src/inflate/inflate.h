@@ -100,6 +100,10 @@ enum fault inflate_fault(const struct inflate *inflate);
 uint64_t inflate_offset(const struct inflate *inflate);	     /* compressed bytes consumed; if broken: where */
 uint64_t inflate_plain_bytes(const struct inflate *inflate); /* plain bytes produced in this stream */
 uint64_t inflate_paired_bytes(const struct inflate *inflate); /* of those: together with another stream */
-uint64_t inflate_members(const struct inflate *inflate);      /* members completed in this stream */
+/* Where those begin that no trailer has proven yet, and the checksum of them. */
+uint64_t inflate_unproven(const struct inflate *inflate, uint32_t *ret_checksum);
+/* gzip's CRC-32 of `bytes` appended to what `checksum` covers; of nothing it is 0. */
+uint32_t inflate_checksum(uint32_t checksum, struct span bytes);
+uint64_t inflate_members(const struct inflate *inflate); /* members completed in this stream */
 
 #endif
