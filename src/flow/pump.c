@@ -6,7 +6,9 @@
  * in one loop takes less time than one after the other (inflate/README.md); so where a second stream is due,
  * both go on side by side: each until it has compressed bytes and room for plain ones, then one call for
  * both, and so on until one of them has no more. The other one stays due, at its place in the queue; and
- * before it goes on, the ring is asked what has come for the first meanwhile.
+ * before it goes on, the ring is asked what has come for the first meanwhile. It does not wait for ever:
+ * when all others may have been beside it once, and had nothing to inflate (plain bodies, crumbs), it goes on
+ * alone.
  */
 #include "base/clock.h"
 #include "flow/worker.h"
@@ -42,8 +44,12 @@ static struct stream *pump_next(const struct flow *flow, const struct stream *bu
 static void pump_end(struct stream *stream, enum pump pump)
 {
 	stream->beside = 0;
-	if (pump != PUMP_INFLATE) /* else it stays due */
+	if (pump == PUMP_INFLATE && stream->waits >= stream->flow->stream_count)
+		pump = answer_pump(stream);
+	if (pump != PUMP_INFLATE) { /* else it stays due */
+		stream->waits = 0;
 		pump_drop(stream);
+	}
 	stream_pumped(stream, pump, clock_monotonic_ns());
 }
 
@@ -53,6 +59,7 @@ static void pump_two(struct stream *first, struct stream *second)
 	enum pump pumps[2];
 	for (int i = 0; i < 2; i++) {
 		streams[i]->beside = 1;
+		streams[i]->waits++;
 		pumps[i] = answer_pump(streams[i]);
 	}
 	while (pumps[0] == PUMP_INFLATE && pumps[1] == PUMP_INFLATE) {
@@ -60,6 +67,7 @@ static void pump_two(struct stream *first, struct stream *second)
 		inflate_push_beside(&first->job, &second->job);
 		for (int i = 0; i < 2; i++) {
 			streams[i]->job_state = JOB_DONE;
+			streams[i]->waits = 0;
 			pumps[i] = answer_pump(streams[i]);
 		}
 	}

@@ -61,6 +61,7 @@ struct stream {
 	int64_t pump_ns;     /* the bytes that are being looked at came */
 	uint64_t due;	     /* they are to be looked at: whose number is lowest comes first; 0: no */
 	int beside;	     /* so are another's now: stop where there is something to inflate */
+	unsigned waits;	     /* so often in a row the other had nothing to inflate, and this one waited on */
 
 	/* who decides */
 	struct driver *driver;

@@ -42,7 +42,8 @@ struct answer {
 struct feed {
 	struct answer answers[ANSWERS_MAX];
 	size_t answer_count, answered;
-	struct text wanted; /* the lines that are to come out */
+	size_t first_answered; /* how many the first feed had been given at the last question */
+	struct text wanted;    /* the lines that are to come out */
 	unsigned line_count;
 };
 
@@ -58,7 +59,8 @@ struct world {
 	uint64_t random;
 	struct feed feeds[STREAMS_MAX];
 	size_t stream_count;
-	int alike; /* all pages are large, and made in the usual way */
+	int alike;    /* all pages are large, and made in the usual way */
+	int identity; /* so are those of the feed that is made next, but not compressed */
 	int listener;
 	struct connection connections[2 * STREAMS_MAX];
 	size_t turn_bytes; /* sent to each connection in a turn, at most */
@@ -157,8 +159,9 @@ static void add_chunked(struct world *world, struct text *text, const struct tex
 static void add_answer(struct world *world, struct feed *feed, const struct text *page, enum damage damage)
 {
 	struct text body = { malloc(5 * PAGE_BYTES_MAX), 0 };
-	int gzip =
-		world->alike || damage == DAMAGE_CHECKSUM || damage == DAMAGE_BLOCK || below(world, 8) != 0;
+	int gzip = world->identity ? 0
+				   : world->alike || damage == DAMAGE_CHECKSUM || damage == DAMAGE_BLOCK ||
+					     below(world, 8) != 0;
 	int chunked = damage != DAMAGE_CUT && below(world, 2);
 	if (!gzip) {
 		append(&body, page->base, page->bytes);
@@ -258,6 +261,7 @@ static void connection_read(struct world *world, struct connection *connection)
 	LT(which, world->stream_count);
 	struct feed *feed = &world->feeds[which];
 	LT(feed->answered, feed->answer_count);
+	feed->first_answered = world->feeds[0].answered;
 	connection->answer = &feed->answers[feed->answered++];
 	connection->sent_bytes = connection->request_bytes = 0;
 }
@@ -472,6 +476,22 @@ static void pairs_form(void)
 	}
 }
 
+/* A stream that always has something, of which nothing is to be inflated, is no one to wait for. */
+static void nobody_waits_for_ever(void)
+{
+	struct world world;
+	world_open(&world, 1, 2);
+	world.alike = 1;
+	world.receive_bytes = 2 * FLOW_BESIDE_BYTES_MIN;
+	world.turn_bytes = PAGE_BYTES_MAX;
+	make_feed(&world, 0, 1, PAGE_BYTES_MAX / 4, 0);
+	world.identity = 1;
+	make_feed(&world, 1, 1, PAGE_BYTES_MAX, 0);
+	run_together(&world);
+	EQ(world.feeds[1].first_answered, 2);
+	world_close(&world);
+}
+
 static void everything_is_as_it_is_alone(void)
 {
 	static const size_t receive_bytes[] = { 1000, 5000, 65536, FLOW_RECEIVE_BYTES };
@@ -492,4 +512,4 @@ static void everything_is_as_it_is_alone(void)
 	GT(paired, 0);
 }
 
-TEST_MAIN(T(pairs_form), T(everything_is_as_it_is_alone))
+TEST_MAIN(T(pairs_form), T(nobody_waits_for_ever), T(everything_is_as_it_is_alone))
