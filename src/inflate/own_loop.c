@@ -104,7 +104,7 @@ INLINE int walk_pair(struct walk *walk)
 	return 1;
 }
 
-/* Afterwards at least 53 bits are valid: two steps need at most 15 + 22, and 10 for the next index. */
+/* Afterwards at least 53 bits are valid: two steps need at most 15 + 23, and 10 for the next index. */
 INLINE void walk_refill(struct walk *walk)
 {
 	uint64_t more;

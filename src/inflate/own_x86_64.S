@@ -92,7 +92,7 @@
 	refill	\bits, \in, \spent
 .endm
 
-/* Afterwards at least 53 bits are valid: a pair needs at most 15 + 22, and 10 for the next index. */
+/* Afterwards at least 53 bits are valid: a pair needs at most 15 + 23, and 10 for the next index. */
 .macro refill bits, in, spent
 	mov	rbx, \in
 	mov	r14, \spent
