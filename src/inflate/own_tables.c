@@ -120,10 +120,8 @@ static void table_fill(own_entry *table, unsigned index_bits, const struct own_c
 			table[code] = own_entry_with_code(entries[codes->symbols[at++]], bits);
 			code = code_after(code, bits);
 		}
-		/* Codes from here on are longer, or none: what was copied into their places is of no code. */
 	}
-	for (; code < 1u << index_bits; code = code_after(code, index_bits))
-		table[code] = otherwise;
+	/* Places of codes that are longer, or of none, are copies of the first entry. */
 }
 
 /* `exception` is that of the table's kind, of no special kind. */
