@@ -18,7 +18,8 @@
  * That a checksum does not hold is known when the last byte has come, and by then all lines but one may be
  * with the sink. Such a page is treated as one that is cut; and whenever lines were handed on that no
  * checksum has proven, their own is taken (page_doubt()), and held against that of the lines which the repeat
- * skips.
+ * skips. That is decided at the last of them: a smaller page of the repeat, which ends and is committed
+ * before, is trusted.
  */
 #ifndef FLOW_PAGE_H
 #define FLOW_PAGE_H
