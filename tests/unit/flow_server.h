@@ -22,6 +22,7 @@ struct server {
 	char port[8], authority[32];
 	/* A text that ends in "CLOSE" is sent without that, and the connection is closed. */
 	const char *answers[SERVER_ANSWERS_MAX];
+	size_t answer_bytes[SERVER_ANSWERS_MAX]; /* of those that are no text; 0: it is one */
 	size_t answer_count, asked;
 	char *requests[SERVER_ANSWERS_MAX]; /* free() them */
 	int connections;
@@ -59,9 +60,12 @@ static int server_answer(struct server *server, int fd)
 		return 0;
 	}
 	const char *answer = server->answers[server->asked];
+	size_t bytes = server->answer_bytes[server->asked];
 	server->requests[server->asked++] = request;
-	size_t bytes = strlen(answer);
-	int closes = bytes >= 5 && strcmp(answer + bytes - 5, "CLOSE") == 0;
+	int is_text = !bytes;
+	if (is_text)
+		bytes = strlen(answer);
+	int closes = is_text && bytes >= 5 && strcmp(answer + bytes - 5, "CLOSE") == 0;
 	if (send(fd, answer, closes ? bytes - 5 : bytes, MSG_NOSIGNAL) < 0)
 		return 0;
 	return !closes;

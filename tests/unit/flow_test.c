@@ -5,6 +5,8 @@
  */
 #include "unit/flow_server.h"
 
+#include <zlib.h>
+
 #include "base/clock.h"
 #include "control/control.h"
 #include "flow/event_time.h"
@@ -174,6 +176,61 @@ static void bodies_have_a_limit(void)
 	EQ(play.report.plan.attempts, 5);
 	EQ_TEXT(play.notices, ""); /* programs speak for themselves */
 	play_close(&play);
+}
+
+/* A gzip body of so many bytes, as an answer. */
+static char *compressed_answer(size_t plain_bytes, size_t *ret_bytes)
+{
+	char *answer = malloc(1000 + 2 * plain_bytes);
+	uint8_t *plain = malloc(plain_bytes), *body = malloc(500 + 2 * plain_bytes);
+	for (size_t i = 0; i < plain_bytes; i++)
+		plain[i] = (uint8_t)('a' + i * i % 7 + i / 1000 % 3);
+	z_stream z = { .next_in = plain, .avail_in = (uInt)plain_bytes, .next_out = body };
+	z.avail_out = (uInt)(500 + 2 * plain_bytes);
+	EQ(deflateInit2(&z, 6, Z_DEFLATED, 31, 8, 0), Z_OK);
+	EQ(deflate(&z, Z_FINISH), Z_STREAM_END);
+	int head_bytes =
+		sprintf(answer, "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %lu\r\n\r\n",
+			z.total_out);
+	memcpy(answer + head_bytes, body, z.total_out);
+	*ret_bytes = (size_t)head_bytes + z.total_out;
+	deflateEnd(&z);
+	free(plain);
+	free(body);
+	return answer;
+}
+
+/* The limit is exact, although a decoder may leave the last of its room at first. */
+static void compressed_bodies_have_the_same_limit(void)
+{
+	static const enum inflate_engine engines[] = { INFLATE_ENGINE_OWN, INFLATE_ENGINE_OWN_C,
+						       INFLATE_ENGINE_ISAL };
+	static const size_t limits[] = { 1, 2, 64, 1022, 1023, 1024, 1025, 1026, 2048, 40000, 300000 };
+	for (size_t i = 0; i < sizeof limits / sizeof *limits * 3; i++) {
+		size_t limit = limits[i / 3], bytes[2];
+		char program[600];
+		snprintf(program, sizeof program,
+			 "function execute(ctx, client)\n"
+			 "  local fits = client:get{ url = ctx.env.URL .. '/', body_max = %zu }\n"
+			 "  assert(#fits.body == %zu and not fits.fault)\n"
+			 "  local long = client:get{ url = ctx.env.URL .. '/', body_max = %zu }\n"
+			 "  assert(long.fault == 'PROGRAM_BODY' and #long.body == %zu)\n"
+			 "  assert(long.body == fits.body)\n"
+			 "end\n",
+			 limit, limit, limit, limit);
+		char *answers[2];
+		for (size_t j = 0; j < 2; j++)
+			answers[j] = compressed_answer(limit + j, &bytes[j]);
+		struct play play;
+		const char *const list[] = { answers[0], answers[1] };
+		OPEN(&play, program, list);
+		memcpy(play.main.answer_bytes, bytes, sizeof bytes);
+		play.settings.inflate = engines[i % 3];
+		play_expect(&play, FLOW_END_DRAINED);
+		play_close(&play);
+		free(answers[0]);
+		free(answers[1]);
+	}
 }
 
 static void posts_and_headers(void)
@@ -497,7 +554,8 @@ static void event_times_are_those_of_the_text(void)
 	control_decoder_destroy(decoder);
 }
 
-TEST_MAIN(T(lines_that_are_made_from_a_body), T(bodies_have_a_limit), T(posts_and_headers),
+TEST_MAIN(T(lines_that_are_made_from_a_body), T(bodies_have_a_limit),
+	  T(compressed_bodies_have_the_same_limit), T(posts_and_headers),
 	  T(lines_are_shown_and_handed_on_once), T(page_without_commit_is_not_committed),
 	  T(failing_program_ends_its_stream), T(second_server_has_its_own_connection),
 	  T(budget_ends_programs), T(restless_programs_are_stopped), T(full_parsing_by_the_plan),
