@@ -234,17 +234,19 @@ void page_doubt(struct page *page, uint64_t offset, uint32_t checksum)
 static void proof_go_on(struct page *page)
 {
 	struct proof *proof = &page->proof;
-	struct span behind;
 	if (!proof->set || range_is_empty(page->last))
 		return;
-	uint64_t end = page->window_offset + page->last.end;
-	if (!page_behind_last(page, &behind) || end >= proof->to) {
+	/* The next page goes on where the context is, behind blank lines in front of it. */
+	int has_held = !range_is_empty(page->held);
+	size_t at = has_held ? page->held.at : page->filled;
+	uint64_t end = has_held ? page->held_offset : page_plain_bytes(page);
+	if (at < page->history_at || end >= proof->to) {
 		proof->to = 0;
 		return;
 	}
 	if (end > proof->from) {
-		behind.bytes = (size_t)minimum(behind.bytes, proof->to - end);
-		proof->seen_before = checksum_without(proof->seen, behind);
+		size_t behind_bytes = (size_t)minimum(page->filled - at, proof->to - end);
+		proof->seen_before = checksum_without(proof->seen, span_of(page->window + at, behind_bytes));
 	}
 	proof->from = proof->from > end ? proof->from - end : 0;
 	proof->to -= end;

@@ -332,11 +332,13 @@ static void a_doubt_behind_which_the_window_was_used_again(void)
 	rig_close(&rig);
 }
 
-/* So much of the text as ends behind a line, and a context behind it. */
+/* So much of the text as ends behind a line, or blank lines behind that, and a context. */
 static size_t part_of(const struct oracle *oracle, size_t bytes, struct oracle *part)
 {
 	static const char context[] = "{\"total\":1,\"offset\":\"o\"}\n";
 	while (bytes < oracle->text_bytes && oracle->text[bytes - 1] != '\n')
+		bytes++;
+	for (size_t blanks = bytes % 4; blanks && oracle->text[bytes] == '\n'; blanks--)
 		bytes++;
 	*part = *oracle;
 	part->text = malloc(bytes + sizeof context);
@@ -346,8 +348,8 @@ static size_t part_of(const struct oracle *oracle, size_t bytes, struct oracle *
 	return bytes;
 }
 
-/* After a page that was cut less is asked for at a time: the lines in doubt come in two pages. Blank lines in
- * front of a context are lost in the count, so there are none. */
+/* After a page that was cut less is asked for at a time: the lines in doubt come in two pages, blank ones
+ * among them, also in front of the first one's context. */
 static void doubts_last_over_pages(void)
 {
 	for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
@@ -356,7 +358,7 @@ static void doubts_last_over_pages(void)
 		struct oracle *oracle = &rig.oracle, part, whole;
 		while (oracle->text_bytes < TEXT_BYTES / 2) {
 			add(oracle, 0, 20 + below(oracle, 3000));
-			add(oracle, '\n', 1);
+			add(oracle, '\n', 1 + below(oracle, 4) / 2 * below(oracle, 4));
 		}
 		uint64_t lines = lines_in(oracle->text, oracle->text_bytes);
 		size_t cut = TEXT_BYTES / 4 + below(oracle, TEXT_BYTES / 4),
