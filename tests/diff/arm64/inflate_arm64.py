@@ -71,6 +71,10 @@ def run(program, gzip, piece_bytes):
     return result.stdout, result.returncode == 0
 
 
+def said(good):
+    return "good" if good else "not good"
+
+
 def check(program, seed, damage):
     gzip = compressed(plain_text(seed), seed)
     if damage:
@@ -79,8 +83,8 @@ def check(program, seed, damage):
     for piece_bytes in (16384, 1 + seed * 37 % 900):
         got, got_good = run(program, gzip, piece_bytes)
         if got_good != good or (good and got != plain):
-            raise AssertionError(f"seed {seed}, pieces of {piece_bytes}: {'good' if got_good else 'not good'}, zlib says "
-                                 f"{'good' if good else 'not good'}; {len(got)} bytes")
+            raise AssertionError(f"seed {seed}, pieces of {piece_bytes}: {said(got_good)}, zlib says {said(good)}; "
+                                 f"{len(got)} bytes")
     return good
 
 
