@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The fast loop for x86-64 with BMI1, BMI2 and AVX2: own_loop.c is its twin, macro by function; README.md has the
- * reasons. Beside OWN_SCRATCH_AT, which gains nothing there, C is slower because compilers load an entry as one number and take it apart with shifts, of which
- * processors can do fewer at a time than loads: here each field is loaded by itself.
+ * reasons. Beside OWN_SCRATCH_AT, which gains nothing there, C is slower because compilers load an entry as one number
+ * and take it apart with shifts, of which processors can do fewer at a time than loads: here each field is loaded by
+ * itself.
  *
  * What a lookup waits for is the one before: a load of 4 or 5 cycles, shrx 1, and 1. All else is beside that chain.
  */
@@ -257,8 +258,8 @@ own_x86_64_one:
 	restore_registers 24
 	.size	own_x86_64_one, . - own_x86_64_one
 
-/* ---- two streams, pair by pair: while one waits for its chain, the other has work. void own_x86_64_two(struct own_loop
- * *first, struct own_loop *second)
+/* ---- two streams, pair by pair: while one waits for its chain, the other has work.
+ * void own_x86_64_two(struct own_loop *first, struct own_loop *second)
  *
  * The first: rdi out   rax bits   rdx table   r8 index    The second: rsi out   rcx bits   r10 table   r11 index
  * r9 spent, while a pair is at work: added up in memory it would be a chain as long as that of the lookups   r12 code
