@@ -39,28 +39,28 @@
 /* One lookup: consumes its bits, and says where the next one is. \value: minus the distance or (length + 2049);
  * \length: the length that now waits for its distance, or 0; \code: code bits and literals' count << 6. */
 .macro step table, index, bits, spent, litlen, total, extra, code, value, length, literals
-	movzx	\total, byte ptr ENTRY(\table, \index, TOTAL_BITS)
-	movsx	\length, word ptr ENTRY(\table, \index, NEXT)
-	movzx	\code, byte ptr ENTRY(\table, \index, CODE)
-	movsx	\value, word ptr ENTRY(\table, \index, NEGATED)
-	vmovd	\literals, dword ptr ENTRY(\table, \index, LITERALS)
-	add	\spent, \total
-	lea	\extra, [\total + INDEX_SHIFT]
+	movzx	\total, byte ptr ENTRY(\table, \index, TOTAL_BITS)	/* what this lookup consumes */
+	movsx	\length, word ptr ENTRY(\table, \index, NEXT)	/* where the next one is */
+	movzx	\code, byte ptr ENTRY(\table, \index, CODE)	/* code bits, literals' count << 6 */
+	movsx	\value, word ptr ENTRY(\table, \index, NEGATED)	/* minus the base */
+	vmovd	\literals, dword ptr ENTRY(\table, \index, LITERALS)	/* two, and two bytes of anything */
+	add	\spent, \total			/* for refill */
+	lea	\extra, [\total + INDEX_SHIFT]	/* the bits are so much further up */
 	bzhi	\extra, \bits, \extra		/* code and extra bits, and what is below them */
 	shrx	\bits, \bits, \total		/* the chain */
-	mov	\table, \litlen
+	mov	\table, \litlen			/* from here it is 0 to the litlen table */
 	add	\table, \length			/* which table is next */
-	mov	\index, \bits
+	mov	\index, \bits			/* a copy costs nothing: registers are renamed */
 	and	\index, INDEX_MASK		/* the chain */
 	shrx	\extra, \extra, \code		/* only its low six bits count: leaves the extra bits */
-	sub	\value, \extra
+	sub	\value, \extra			/* minus base and extra bits */
 	andn	\length, \value, \length	/* see OWN_TO_DISTANCE */
 .endm
 
 /* Stores four bytes, of which the next store covers those that are no literals. */
 .macro put_literals out, code, literals
-	vmovd	dword ptr [\out], \literals
-	shr	\code, 6
+	vmovd	dword ptr [\out], \literals	/* always, however many there are */
+	shr	\code, 6			/* leaves the count */
 	add	\out, \code
 .endm
 
@@ -69,70 +69,70 @@
 .macro pair name, out, bits, table, index, in, spent, litlen, pending, first, code, scratch
 	step	\table, \index, \bits, \spent, \litlen, rbx, r14, \code, r13, rbp, xmm2
 	put_literals \out, \code, xmm2
-	mov	\first, r13
+	mov	\first, r13			/* kept, should it be a distance */
 	step	\table, \index, \bits, \spent, \litlen, rbx, r14, \code, r13, r15, xmm3
-	mov	rbx, \pending
-	mov	r14, \out
+	mov	rbx, \pending			/* the length that waited before the pair */
+	mov	r14, \out			/* where a match goes */
 	add	rbp, rbx			/* the match's length: at most one of both is one */
 	cmove	r14, \scratch			/* no match: nowhere, since stores across two lines are dear */
-	test	rbx, rbx
+	test	rbx, rbx			/* did one wait? */
 	cmovne	r13, \first			/* its distance is the first step's where a length was pending */
-	mov	rbx, r13
+	mov	rbx, r13			/* minus the distance, plus the length: */
 	add	rbx, rbp
 	jg	.L\name\()_slow			/* it reaches into itself, or an entry was an exception */
-	vmovdqu	ymm0, ymmword ptr [r14 + r13]
-	vmovdqu	ymm1, ymmword ptr [r14 + r13 + 32]
+	vmovdqu	ymm0, ymmword ptr [r14 + r13]	/* both halves are read before */
+	vmovdqu	ymm1, ymmword ptr [r14 + r13 + 32]	/* one is written */
 	vmovdqu	ymmword ptr [r14], ymm0
 	vmovdqu	ymmword ptr [r14 + 32], ymm1
-	cmp	rbp, COPY_BYTES
+	cmp	rbp, COPY_BYTES			/* were 64 bytes enough? */
 	jg	.L\name\()_long
 .L\name\()_copied:
-	mov	\pending, r15
-	add	\out, rbp
+	mov	\pending, r15			/* a length of the second step waits now */
+	add	\out, rbp			/* behind the match */
 	put_literals \out, \code, xmm3
 	refill	\bits, \in, \spent
 .endm
 
 /* Afterwards at least 53 bits are valid: a pair needs at most 15 + 23, and 10 for the next index. */
 .macro refill bits, in, spent
-	mov	rbx, \in
+	mov	rbx, \in			/* the first byte that is not in the bits */
 	mov	r14, \spent
 	not	r14				/* its low six bits: 63 - spent, where new bits go */
-	shlx	r13, qword ptr [rbx], r14
-	or	\bits, r13
+	shlx	r13, qword ptr [rbx], r14	/* eight bytes, of which the last may be cut */
+	or	\bits, r13			/* what is there twice is the same */
 	mov	r14, \spent
-	shr	r14, 3
+	shr	r14, 3				/* whole bytes that found room */
 	add	rbx, r14
 	mov	\in, rbx
-	and	\spent, 7
+	and	\spent, 7			/* less than a byte is missing now */
 .endm
 
 /* What is out of the way of a pair. \stop: where to go after an exception, with the match's length in rbp. */
 .macro pair_rarely name, out, stop
-.L\name\()_long:				/* one match in ten: the bytes behind the first 64 */
-	mov	rbx, COPY_BYTES
+.L\name\()_long:				/* a match in five or ten: the bytes behind the first 64 */
+	mov	rbx, COPY_BYTES			/* done so far */
 .L\name\()_more:
-	lea	r14, [\out + rbx]
+	lea	r14, [\out + rbx]		/* where the next 64 go */
 	add	rbx, COPY_BYTES
-	vmovdqu	ymm0, ymmword ptr [r14 + r13]
-	vmovdqu	ymm1, ymmword ptr [r14 + r13 + 32]
+	vmovdqu	ymm0, ymmword ptr [r14 + r13]	/* both halves are read before */
+	vmovdqu	ymm1, ymmword ptr [r14 + r13 + 32]	/* one is written */
 	vmovdqu	ymmword ptr [r14], ymm0
 	vmovdqu	ymmword ptr [r14 + 32], ymm1
-	cmp	rbx, rbp
+	cmp	rbx, rbp			/* up to the match's length */
 	jl	.L\name\()_more
 	jmp	.L\name\()_copied
 .L\name\()_slow:
 	test	r13, r13
-	jg	\stop
-	mov	rbx, \out
-	lea	r14, [\out + rbp]
+	jg	\stop				/* no distance: an exception */
+	mov	rbx, \out			/* from here */
+	lea	r14, [\out + rbp]		/* up to here */
 .L\name\()_again:				/* each copy doubles the distance at which the pattern repeats */
 	vmovdqu	ymm0, ymmword ptr [rbx + r13]
 	vmovdqu	ymmword ptr [rbx], ymm0
-	cmp	r13, -OVERLAP_BYTES
+	cmp	r13, -OVERLAP_BYTES		/* is the pattern as long as a copy by now? */
 	jle	.L\name\()_far
-	sub	rbx, r13
-	add	r13, r13
+	sub	rbx, r13			/* as many bytes as the pattern has were right */
+	add	r13, r13			/* and are there twice now */
 	cmp	rbx, r14
 	jb	.L\name\()_again
 	jmp	.L\name\()_copied
