@@ -22,23 +22,28 @@ SAMPLE_CALLS_MAX = 20  # what one sample more in run.json costs: half of what on
 TRIES_MAX = 5
 
 
-def allocations(simulator, pages, *arguments, name="akamai-direct-prof"):
-    """(calls, bytes) that a run of so many pages of 300 events asks of the heap, and the samples in its run.json."""
+def allocations(simulator, pages, *arguments, name="akamai-direct-prof", streams=1):
+    """(calls, bytes) that a run of so many pages of 300 events for each stream asks of the heap, and the samples in its
+    run.json."""
     report = simulator.path("allocations")
     environment = {"LD_PRELOAD": COUNTER, "COUNT_ALLOCATIONS": report}
     # Not confined: the counter writes its file at the end, which a collector that gave up its rights could not; and
     # so there is one process.
-    result = collect(BUILD, simulator, "-config-id", "1", "-limit", "300", "-max-requests", str(pages), "-quiet",
+    config_ids = ",".join(str(number + 1) for number in range(streams))
+    result = collect(BUILD, simulator, "-config-id", config_ids, "-limit", "300", "-max-requests", str(pages), "-quiet",
                      "-confine", "off", "-initial-interval", "11h", *arguments, environment=environment, name=name)
-    equal((result.status, result.stream["protocol"]["requests"]), (0, pages), "exit status and pages")
-    equal(result.stream["connections"], 1, "connections")
+    equal(result.status, 0, "the exit status")
+    for stream in result.record["streams"]:
+        equal((stream["protocol"]["requests"], stream["connections"]), (pages, 1), "pages and connections of a stream")
     calls, size = (int(word) for word in simulator.read("allocations").split())
     return calls, size, len(result.record["throughput"])
 
 
 def pages_cost(plain, *arguments, server_arguments=(), **options):
     def run():
-        server = ("--events", "20000", "--event-size", "lean", "--config-id", "1", *server_arguments)
+        streams = options.get("streams", 1)
+        server = ("--events", "20000", "--event-size", "lean", "--config-id",
+                  ",".join(str(number + 1) for number in range(streams)), *server_arguments)
         with Simulator(BUILD, *server, plain=plain) as simulator:
             allocations(simulator, FEW, *arguments, **options)
             for _ in range(TRIES_MAX):
@@ -51,7 +56,7 @@ def pages_cost(plain, *arguments, server_arguments=(), **options):
             print(f"# {FEW} pages: {few[0]} calls, {few[1]} bytes; {MANY} pages: {many[0]} calls, {many[1]} bytes, "
                   f"{samples} samples more in run.json")
             calls = many[0] - few[0]
-            noise = (0 if plain else HANDSHAKE_CALLS_NOISE) + SAMPLE_CALLS_MAX * samples
+            noise = (0 if plain else HANDSHAKE_CALLS_NOISE * streams) + SAMPLE_CALLS_MAX * samples
             if not 0 <= samples <= 1 or abs(calls) > noise:
                 raise Failure(f"{MANY - FEW} further pages take {calls} heap calls, wanted none")
 
@@ -87,6 +92,8 @@ TESTS = [
     ("no heap per page over TLS 1.3", pages_cost(False)),
     ("no heap per page over TLS 1.2", pages_cost(False, server_arguments=("--tls-versions", "1.2"))),
     ("no heap per page over TLS by poll", pages_cost(False, "-io", "poll")),
+    ("no heap per page with several streams on one worker", pages_cost(False, "-workers", "1", streams=4)),
+    ("no heap per page with several workers", pages_cost(False, "-workers", "2", streams=4)),
     ("no heap per page when a program decides", pages_cost(False, name="akamai-prof")),
     ("no heap per page or event in full parsing", pages_cost(False, "-parse", "full")),
     ("no heap per page or event when a program gets every event", pages_cost(False, "-parse", "full",
