@@ -344,6 +344,29 @@ static void distances_past_the_first_byte(void)
 		}
 }
 
+/* The farthest distance where a byte of the history that it needs is missing, and where none is: behind so
+ * many symbols of the block that a decoder has all it wants to go on without checks, but for this byte, once
+ * the input comes that follows the literals. */
+static void farthest_distance_a_byte_too_early(void)
+{
+	enum { LITERALS = 200 };
+	for (unsigned kind = 0; kind < 4; kind++) {
+		unsigned is_missing = kind % 2;
+		fresh();
+		writer_history(&writer, WRITER_DISTANCE_MAX - LITERALS - is_missing);
+		writer_begin_fixed(&writer, 0);
+		writer_literals(&writer, 'w', LITERALS);
+		writer_match(&writer, kind < 2 ? 3 : WRITER_LENGTH_MAX, WRITER_DISTANCE_MAX);
+		if (is_missing) {
+			append_rest();
+		} else {
+			writer_end(&writer);
+			writer_tail(&writer);
+		}
+		expect(is_missing ? FAULT_INFLATE_DATA : FAULT_NONE);
+	}
+}
+
 /* The first member is long enough for any distance, and none of the second may go there. */
 static void distances_into_the_member_before(void)
 {
@@ -474,5 +497,6 @@ static void flipped_at_every_bit(void)
 PEER_MAIN(T(every_small_code_of_literals), T(every_small_code_of_distances),
 	  T(every_small_code_of_code_lengths), T(every_count_of_code_lengths),
 	  T(unused_half_of_a_single_code), T(match_without_a_distance_code), T(symbols_that_never_occur),
-	  T(distances_past_the_first_byte), T(distances_into_the_member_before),
-	  T(bad_blocks_behind_good_ones), T(truncated_at_every_byte), T(flipped_at_every_bit))
+	  T(distances_past_the_first_byte), T(farthest_distance_a_byte_too_early),
+	  T(distances_into_the_member_before), T(bad_blocks_behind_good_ones), T(truncated_at_every_byte),
+	  T(flipped_at_every_bit))
