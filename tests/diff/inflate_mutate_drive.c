@@ -87,12 +87,6 @@ struct driver *driver_open(enum inflate_engine engine, enum likeness likeness)
 	return driver;
 }
 
-static void guarded_unmap(struct guarded *guarded)
-{
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	munmap(guarded->base - page, guarded->count + 2 * page);
-}
-
 void driver_close(struct driver *driver)
 {
 	for (int i = 0; i < 2; i++) {

@@ -264,6 +264,12 @@ PEER struct guarded guarded_map(size_t count)
 	return (struct guarded){ .base = map + page, .count = count };
 }
 
+PEER void guarded_unmap(struct guarded *guarded)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	munmap(guarded->base - page, guarded->count + 2 * page);
+}
+
 /* ---- zlib, which we did not write: its verdict is ours */
 
 enum peer_verdict {
@@ -361,9 +367,8 @@ PEER void peer_open(struct peer *peer)
 
 PEER void peer_close(struct peer *peer)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	munmap(peer->in.base - page, peer->in.count + 2 * page);
-	munmap(peer->out.base - page, peer->out.count + 2 * page);
+	guarded_unmap(&peer->in);
+	guarded_unmap(&peer->out);
 	bytes_free(&peer->plain);
 	arena_finish(&peer->arena);
 }
