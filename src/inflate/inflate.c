@@ -169,6 +169,16 @@ static struct cursor_out piece_of_room(const struct inflate *inflate, const stru
 	return (struct cursor_out){ out->next, out->next + (bytes < bytes_max ? bytes : bytes_max) };
 }
 
+/* Adds to the input's count and holds it against the output's. */
+static void count_input(struct inflate *inflate, size_t consumed_bytes)
+{
+	inflate->offset_bytes += consumed_bytes;
+	if (inflate->state != STATE_BROKEN && inflate->offset_bytes > INFLATE_INPUT_FREE_BYTES &&
+	    (inflate->offset_bytes - INFLATE_INPUT_FREE_BYTES) / INFLATE_INPUT_PER_PLAIN_MAX >=
+		    inflate->plain_bytes)
+		inflate_break(inflate, FAULT_INFLATE_LIMIT);
+}
+
 /* An engine has worked on a piece: checks what came out, while it is in the cache. Returns how many bytes
  * went in or came out. */
 static size_t body_count(struct inflate *inflate, struct cursor_in *in, const struct cursor_in *piece_in,
@@ -183,6 +193,7 @@ static size_t body_count(struct inflate *inflate, struct cursor_in *in, const st
 	out->next = piece_out->next;
 	if (inflate->plain_bytes > INFLATE_PLAIN_BYTES_MAX)
 		inflate_break(inflate, FAULT_INFLATE_LIMIT);
+	count_input(inflate, consumed_bytes);
 	return consumed_bytes + produced_bytes;
 }
 
@@ -244,35 +255,28 @@ static void padding_step(struct inflate *inflate, struct cursor_in *in)
 		inflate_break(inflate, FAULT_INFLATE_TRAILING);
 }
 
+/* Whatever is no body. */
 static void wrapper_step(struct inflate *inflate, struct cursor_in *in)
 {
+	const uint8_t *before = in->next;
 	switch (inflate->state) {
 	case STATE_HEADER:
 		header_step(inflate, in);
-		return;
+		break;
 	case STATE_TRAILER:
 		trailer_step(inflate, in);
-		return;
+		break;
 	case STATE_BETWEEN:
 		between_step(inflate, in);
-		return;
+		break;
 	case STATE_PADDING:
 		padding_step(inflate, in);
-		return;
+		break;
 	case STATE_BODY:
 	case STATE_BROKEN:
-		return;
+		break;
 	}
-}
-
-/* Adds to the input's count and holds it against the output's. */
-static void count_input(struct inflate *inflate, size_t consumed_bytes)
-{
-	inflate->offset_bytes += consumed_bytes;
-	if (inflate->state != STATE_BROKEN && inflate->offset_bytes > INFLATE_INPUT_FREE_BYTES &&
-	    (inflate->offset_bytes - INFLATE_INPUT_FREE_BYTES) / INFLATE_INPUT_PER_PLAIN_MAX >=
-		    inflate->plain_bytes)
-		inflate_break(inflate, FAULT_INFLATE_LIMIT);
+	count_input(inflate, (size_t)(in->next - before));
 }
 
 /* For an engine that wants all input at once. */
@@ -307,7 +311,6 @@ enum step inflate_push(struct inflate *inflate, struct cursor_in *in, const uint
 	}
 	int had_room = cursor_out_bytes(out) >= INFLATE_ROOM_BYTES;
 	for (;;) {
-		const uint8_t *before = in->next;
 		enum step step = STEP_HUNGRY;
 		if (inflate->state == STATE_BROKEN)
 			return STEP_BROKEN;
@@ -321,7 +324,6 @@ enum step inflate_push(struct inflate *inflate, struct cursor_in *in, const uint
 				break;
 			wrapper_step(inflate, in);
 		}
-		count_input(inflate, (size_t)(in->next - before));
 		if (inflate->state == STATE_BODY && step == STEP_HUNGRY && cursor_in_bytes(in) == 0)
 			return STEP_HUNGRY;
 	}
@@ -349,10 +351,8 @@ static size_t two_step(struct inflate_job *jobs[2])
 	jobs[0]->inflate->engine->push_two(&pieces[0], &pieces[1]);
 	size_t moved_bytes = 0;
 	for (int i = 0; i < 2; i++) {
-		const uint8_t *before = jobs[i]->in->next;
 		jobs[i]->inflate->paired_bytes += (size_t)(out[i].next - jobs[i]->out->next);
 		moved_bytes += body_count(jobs[i]->inflate, jobs[i]->in, &in[i], jobs[i]->out, &out[i]);
-		count_input(jobs[i]->inflate, (size_t)(jobs[i]->in->next - before));
 	}
 	return moved_bytes;
 }
@@ -361,11 +361,8 @@ static size_t two_step(struct inflate_job *jobs[2])
 static void two_enter(struct inflate_job *job)
 {
 	struct inflate *inflate = job->inflate;
-	while (inflate->state != STATE_BODY && inflate->state != STATE_BROKEN && cursor_in_bytes(job->in)) {
-		const uint8_t *before = job->in->next;
+	while (inflate->state != STATE_BODY && inflate->state != STATE_BROKEN && cursor_in_bytes(job->in))
 		wrapper_step(inflate, job->in);
-		count_input(inflate, (size_t)(job->in->next - before));
-	}
 }
 
 /* 1: one of the two can not go on. 0: neither can beside the other, for whatever reason. */
