@@ -8,6 +8,8 @@
 
 #include "cli/inflate_command.h"
 
+enum { DEFLATE_PLAIN_PER_INPUT_MAX = 1032 };
+
 /* What else begins like this; NULL: nothing that we know. */
 static const char *other_format(const struct inflate_result *result)
 {
@@ -44,6 +46,22 @@ static const char *header_advice(const struct inflate_result *result)
 	return "it is no gzip file: maybe it is not compressed at all";
 }
 
+/* A limit of libdeflate's own, and none that every engine has. */
+static int is_too_much_to_hold(const struct inflate_result *result)
+{
+	if (strcmp(result->engine, "libdeflate") != 0)
+		return 0;
+	if (result->gzip_bytes > INFLATE_WHOLE_GZIP_BYTES_MAX)
+		return 1;
+	uint64_t offset = result->offset_bytes, free_bytes = INFLATE_INPUT_FREE_BYTES;
+	if (result->members == INFLATE_MEMBER_COUNT_MAX ||
+	    (offset > free_bytes &&
+	     (offset - free_bytes) / INFLATE_INPUT_PER_PLAIN_MAX >= result->plain_bytes))
+		return 0;
+	/* Less cannot become so many plain bytes. */
+	return result->gzip_bytes - offset >= INFLATE_WHOLE_PLAIN_BYTES_MAX / DEFLATE_PLAIN_PER_INPUT_MAX;
+}
+
 const char *inflate_advice(const struct inflate_result *result)
 {
 	switch (result->fault) {
@@ -55,7 +73,7 @@ const char *inflate_advice(const struct inflate_result *result)
 	case FAULT_INFLATE_TRAILING:
 		return "the members in front of it are whole: gzip -dc ignores it, with a warning";
 	case FAULT_INFLATE_LIMIT:
-		if (strcmp(result->engine, "libdeflate") == 0)
+		if (is_too_much_to_hold(result))
 			return "libdeflate holds a file, at most 256 MiB, and 2 GiB of plain bytes: others "
 			       "stream";
 		return "it looks made to cost time or memory: gzip -dc has no limits";

@@ -243,6 +243,26 @@ def a_bench_of_what_is_damaged_says_so():
 
 
 @test
+def the_advice_on_a_limit_fits_it():
+    tiny = write("tiny.gz", SAMPLES["one"][0] * 300_000)
+    for engine in ENGINES:
+        status, stdout, _ = run("-check", "-inflate", engine, tiny)
+        equal(status, 1, "the exit status with " + engine)
+        contains(stdout.decode(), "exceeds a limit")
+        contains(stdout.decode(), "it looks made to cost time or memory")
+    large, stored = path_of("stored.gz"), gzip.compress(bytes(8 << 20), 0)
+    with open(large, "wb") as file:
+        for _ in range(32):
+            file.write(stored)
+    equal(run("-check", large)[0], 0, "the exit status of one that streams, with 256 MiB and some bytes")
+    status, stdout, _ = run("-check", "-inflate", "libdeflate", large)
+    os.unlink(large)
+    equal(status, 1, "the exit status of one that holds it")
+    contains(stdout.decode(), "exceeds a limit")
+    contains(stdout.decode(), "libdeflate holds a file, at most 256 MiB")
+
+
+@test
 def other_formats_are_named():
     for content, part in ((lzma.compress(b"x"), "xz -dc"), (bz2.compress(b"x"), "bzip2 -dc"),
                           (zlib.compress(b"x"), "RFC 1950"), (b"\x28\xb5\x2f\xfd\0", "zstd -dc"),
