@@ -92,17 +92,23 @@ static int contender_add(struct bench *bench, enum inflate_engine engine, unsign
 	return 0;
 }
 
+static int is_wanted(size_t candidate, enum inflate_engine choice)
+{
+	return candidate == 0 || choice == INFLATE_ENGINE_AUTO || choice == candidates[candidate].engine;
+}
+
 /* 0, or errno. */
 static int bench_open(struct bench *bench, enum inflate_engine choice)
 {
 	size_t bytes = 2 * INFLATE_WINDOW_ARENA_BYTES;
 	for (size_t i = 0; i < CANDIDATE_COUNT; i++)
-		bytes += candidates[i].streams * inflate_bytes_needed(candidates[i].engine);
+		if (is_wanted(i, choice))
+			bytes += candidates[i].streams * inflate_bytes_needed(candidates[i].engine);
 	int code = -arena_open(&bench->arena, bytes);
 	for (int i = 0; i < 2 && !code; i++)
 		inflate_window_open(&bench->windows[i], &bench->arena);
 	for (size_t i = 0; i < CANDIDATE_COUNT && !code; i++)
-		if (i == 0 || choice == INFLATE_ENGINE_AUTO || choice == candidates[i].engine)
+		if (is_wanted(i, choice))
 			code = contender_add(bench, candidates[i].engine, candidates[i].streams);
 	return code;
 }

@@ -361,6 +361,12 @@ static int bench_file(const char *name, const struct inflate_settings *settings,
 			"%zu "
 			"bytes\n",
 			bench->file.name, INFLATE_BENCH_BYTES_MAX);
+	else if (bench->file.error == ENOMEM)
+		fprintf(stderr,
+			"akamai-prof: inflate: %s: -bench has no memory for the file and the %zu MiB of "
+			"address space that libdeflate wants: raise ulimit -v, or choose an engine that "
+			"streams (-inflate own)\n",
+			bench->file.name, inflate_bytes_needed(INFLATE_ENGINE_LIBDEFLATE) >> 20);
 	else if (bench->file.error)
 		inflate_say_unreadable(&bench->file);
 	if (bench->file.fault != FAULT_NONE) {

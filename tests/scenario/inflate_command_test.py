@@ -242,6 +242,25 @@ def a_bench_of_what_is_damaged_says_so():
     contains(stderr, path + ": the gzip stream ends early, at byte 1000")
 
 
+def without_memory(*arguments):
+    """With address space for what streams, and not for libdeflate's part."""
+    limit = 200_000 << 10
+    return run(*arguments, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_AS, (limit, limit)))
+
+
+@test
+def a_bench_without_memory_says_so():
+    if without_memory("-check", PATHS["one"])[0] != 0:
+        raise Skip("a sanitizer needs more address space")
+    status, stdout, stderr = without_memory("-bench", PATHS["one"])
+    equal((status, stdout), (1, b""), "the result")
+    contains(stderr, PATHS["one"] + ": -bench has no memory")
+    contains(stderr, "-inflate own")
+    status, stdout, stderr = without_memory("-bench", "-rounds", "1", "-inflate", "own", PATHS["one"])
+    equal((status, stderr), (0, ""), "the bench that the advice names")
+    contains(stdout.decode(), "own")
+
+
 @test
 def the_advice_on_a_limit_fits_it():
     tiny = write("tiny.gz", SAMPLES["one"][0] * 300_000)
