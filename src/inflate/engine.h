@@ -48,8 +48,8 @@ struct engine {
 	 * most ENGINE_PIECE_BYTES_MAX, but for an engine that takes it whole. */
 	enum step (*push)(void *state, struct cursor_in *in, const uint8_t *history, struct cursor_out *out);
 
-	/* Works on two streams until one of them can not go on by itself: then push() is called for both.
-	 * NULL: the engine has no such thing. */
+	/* Works on two streams until one of them can not go on: push() says why. NULL: the engine has no such
+	 * thing. */
 	void (*push_two)(struct engine_job *first, struct engine_job *second);
 
 	/* After DONE: copies the bytes that were consumed but lie behind the stream. Returns how many. */

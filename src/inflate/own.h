@@ -163,7 +163,7 @@ struct own {
 	int is_final;	  /* the current block is the last one */
 	int is_fixed;	  /* `litlen` and `distance` are the fixed code's */
 	int is_joined;	  /* `tables` are made from them */
-	unsigned symbols; /* that the careful loop has decoded in this block */
+	unsigned symbols; /* decoded in this block outside the fast loop, or so */
 	uint64_t bits;	  /* the next bits, the lowest first; what is above the valid ones may be true too */
 	unsigned bit_count;  /* how many are valid, at most OWN_BITS_MAX */
 	unsigned pending;    /* a length that waits for its distance, or 0 */
@@ -228,7 +228,8 @@ enum step own_careful_push(struct own *own, struct cursor_in *in, struct cursor_
 /* The entry for a code that is longer than a table's index. 0, which is an exception: there is none. */
 own_entry own_long_find(const struct own_codes *codes, const own_entry *entries, uint64_t bits);
 
-/* own_near.c: the same without an end, as long as it is possible and nothing is an exception. */
+/* own_near.c: the same without an end, as long as it is possible and own_careful.c is not needed to say what
+ * comes: the end of the block, or an error. */
 int own_near_is_possible(const struct own *own, const struct cursor_in *in, const struct cursor_out *out);
 void own_near_push(struct own *own, struct cursor_in *in, struct cursor_out *out);
 

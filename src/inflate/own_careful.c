@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * One symbol after the other, with every check, at any split of input and output: the first 32 KB of a
- * stream, the last bytes of a piece, and whatever the fast loop leaves. It is also what the fast loop is
+ * One symbol after the other, with every check, at any split of input and output: the first symbols of a
+ * block, the last bytes of a piece, and whatever the fast loop and own_near.c leave. It is also what both are
  * compared with.
  */
 #include "inflate/own.h"

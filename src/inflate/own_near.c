@@ -6,7 +6,7 @@
  */
 #include "inflate/own.h"
 
-/* Up to three refills a turn; three literals and a match, which is copied in blocks. */
+/* Two refills a turn, and one before the first; three literals and a match, which is copied in blocks. */
 enum { NEAR_IN_BYTES = 24, NEAR_COPY_BYTES = 32, NEAR_OUT_BYTES = 3 + 258 + NEAR_COPY_BYTES };
 /* At the least after a refill: three literals that the table knows, then a length with any code. */
 enum { NEAR_BITS = OWN_BITS_MAX - 7 };
