@@ -96,7 +96,7 @@ struct stream {
 	struct cursor_in body_in;    /* body bytes not yet inflated */
 	struct cursor_out body_room; /* where they go, from body_at on */
 	uint8_t *body_at;
-	struct inflate_job job; /* to be done beside another stream's; made of the four above */
+	struct inflate_job job; /* to be done beside another stream's: from body_in to body_room */
 	enum job_state job_state;
 	size_t request_at, request_bytes; /* what of the request tls_write() has not taken */
 
