@@ -16,6 +16,7 @@
 #endif
 
 #include "base/clock.h"
+#include "report/compare.h"
 
 /* So many bytes, plain or compressed, an engine gets through in each round: some milliseconds. */
 #define PASS_BYTES ((uint64_t)8 << 20)
@@ -225,18 +226,6 @@ static int warm_up(struct bench *bench, enum inflate_engine choice, struct infla
 	return 0;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-	double left = *(const double *)a, right = *(const double *)b;
-	return (left > right) - (left < right);
-}
-
-static double median(double *values, unsigned count)
-{
-	qsort(values, count, sizeof *values, compare_doubles);
-	return count % 2 ? values[count / 2] : (values[count / 2 - 1] + values[count / 2]) / 2;
-}
-
 static void contender_sum_up(const struct bench *bench, size_t index, double cycles_per_second,
 			     struct inflate_bench *result)
 {
@@ -250,10 +239,10 @@ static void contender_sum_up(const struct bench *bench, size_t index, double cyc
 	}
 	sum->engine = inflate_engine_name(contender->inflates[0]);
 	sum->streams = contender->streams;
-	sum->megabytes_per_second = median(speeds, result->rounds); /* sorts them */
+	sum->megabytes_per_second = compare_median(speeds, result->rounds); /* sorts them */
 	sum->low = speeds[0];
 	sum->high = speeds[result->rounds - 1];
-	sum->ratio = median(ratios, result->rounds);
+	sum->ratio = compare_median(ratios, result->rounds);
 	sum->cycles_per_byte = cycles_per_second / (sum->megabytes_per_second * 1e6);
 }
 
