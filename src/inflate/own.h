@@ -59,9 +59,8 @@ enum own_exception {
 #define OWN_NEGATED_LITERAL (-2048) /* see OWN_SCRATCH_AT */
 #define OWN_NEGATED_LENGTH(base) (-((base) + 2049))
 #define OWN_NEGATED_EXCEPTION_LITLEN 1
-#define OWN_NEGATED_EXCEPTION_DISTANCE                                                                       \
-	10240 /* the bits that the mask lacks: see walk_pair() in own_loop.c                                 \
-	       */
+/* The bits that the mask lacks, so that the sum with the length that waits stays positive (README.md). */
+#define OWN_NEGATED_EXCEPTION_DISTANCE 10240
 
 /* A code of `bits` bits in front of what the entry has, so far as entries that are consumed go. */
 #define OWN_ENTRY_CODE(bits) ((own_entry)(bits)*0x101)
