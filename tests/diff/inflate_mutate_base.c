@@ -20,17 +20,6 @@ const char *base_kind_name(enum base_kind kind)
 	return names[kind];
 }
 
-static void zlib_piece(z_stream *stream, struct bytes *deflated, int flush)
-{
-	do {
-		bytes_reserve(deflated, 4096);
-		stream->next_out = deflated->base + deflated->count;
-		stream->avail_out = (uInt)(deflated->capacity - deflated->count);
-		deflate(stream, flush);
-		deflated->count = (size_t)(stream->next_out - deflated->base);
-	} while (stream->avail_out == 0);
-}
-
 /* Every strategy, memory level (which bounds a block's symbols) and window; at times with flushes of all
  * kinds, and with another level from there on. */
 void base_append_zlib(struct bytes *deflated, const uint8_t *dictionary, size_t dictionary_bytes,
@@ -55,7 +44,7 @@ void base_append_zlib(struct bytes *deflated, const uint8_t *dictionary, size_t 
 	stream.next_in = plain;
 	for (; count > step; count -= step) {
 		stream.avail_in = (uInt)step;
-		zlib_piece(&stream, deflated, flushes[below(seed, 5)]);
+		peer_append_piece(deflated, &stream, flushes[below(seed, 5)]);
 		if (below(seed, 3) == 0) {
 			bytes_reserve(deflated, 100000);
 			stream.next_out = deflated->base + deflated->count;
@@ -65,7 +54,7 @@ void base_append_zlib(struct bytes *deflated, const uint8_t *dictionary, size_t 
 		}
 	}
 	stream.avail_in = (uInt)count;
-	zlib_piece(&stream, deflated, Z_FINISH);
+	peer_append_piece(deflated, &stream, Z_FINISH);
 	deflateEnd(&stream);
 }
 
@@ -154,7 +143,7 @@ static void append_warm(struct bytes *gzip, const struct bytes *plain, uint64_t 
 		abort();
 	stream.next_in = plain->base;
 	stream.avail_in = (uInt)plain->count;
-	zlib_piece(&stream, gzip, Z_SYNC_FLUSH);
+	peer_append_piece(gzip, &stream, Z_SYNC_FLUSH);
 	deflateEnd(&stream);
 }
 

@@ -299,15 +299,12 @@ static void write_fixed(struct writer *writer)
 	write_symbols(writer);
 }
 
-static void write_stored(struct writer *writer)
+static void write_stored(struct writer *writer, unsigned last)
 {
 	struct bytes plain = { 0 };
 	bytes_reserve(&plain, 1);
 	plain_append(&plain, PLAIN_NOISE, below(writer->seed, 1 + below(writer->seed, 2000)), writer->seed);
-	bits_align(writer->bits);
-	bytes_append_number(&writer->bits->bytes, (uint32_t)plain.count, 2);
-	bytes_append_number(&writer->bits->bytes, ~(uint32_t)plain.count, 2);
-	bytes_append(&writer->bits->bytes, plain.base, plain.count);
+	bits_append_stored(writer->bits, last, plain.base, (uint32_t)plain.count);
 	writer->plain_bytes += plain.count;
 	bytes_free(&plain);
 }
@@ -319,12 +316,14 @@ void base_append_codes(struct bits *bits, size_t warm_bytes, uint64_t *seed)
 	};
 	for (unsigned blocks = 1 + below(seed, 6); blocks; blocks--) {
 		static const uint8_t types[] = { 0, 1, 2, 2, 2, 2 };
-		unsigned type = types[below(seed, 6)];
-		bits_append(bits, blocks == 1, 1);
+		unsigned type = types[below(seed, 6)], last = blocks == 1;
+		if (type == 0) {
+			write_stored(&writer, last);
+			continue;
+		}
+		bits_append(bits, last, 1);
 		bits_append(bits, type, 2);
-		if (type == 0)
-			write_stored(&writer);
-		else if (type == 1)
+		if (type == 1)
 			write_fixed(&writer);
 		else
 			write_dynamic(&writer);

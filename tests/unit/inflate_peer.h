@@ -203,6 +203,18 @@ PEER void peer_append_trailer(struct bytes *gzip, const void *plain, size_t coun
 	bytes_append_number(gzip, (uint32_t)count, 4);
 }
 
+/* All that zlib makes of the input that it has. */
+PEER void peer_append_piece(struct bytes *gzip, z_stream *stream, int flush)
+{
+	do {
+		bytes_reserve(gzip, 4096);
+		stream->next_out = gzip->base + gzip->count;
+		stream->avail_out = (uInt)(gzip->capacity - gzip->count);
+		deflate(stream, flush);
+		gzip->count = (size_t)(stream->next_out - gzip->base);
+	} while (stream->avail_out == 0);
+}
+
 /* A raw deflate stream; with `flush_every` a sync flush follows each so many bytes. */
 PEER void peer_append_deflate(struct bytes *gzip, const void *plain, size_t count, int level, int strategy,
 			      size_t flush_every)
@@ -216,13 +228,7 @@ PEER void peer_append_deflate(struct bytes *gzip, const void *plain, size_t coun
 		size_t left = count - at;
 		int flush = left <= step ? Z_FINISH : Z_SYNC_FLUSH;
 		stream.avail_in = (uInt)(left <= step ? left : step);
-		do {
-			bytes_reserve(gzip, 4096);
-			stream.next_out = gzip->base + gzip->count;
-			stream.avail_out = (uInt)(gzip->capacity - gzip->count);
-			deflate(&stream, flush);
-			gzip->count = (size_t)(stream.next_out - gzip->base);
-		} while (stream.avail_out == 0);
+		peer_append_piece(gzip, &stream, flush);
 		if (flush == Z_FINISH)
 			break;
 	}
