@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * The inflate room on another processor: gzip from standard input in pieces of so many bytes, plain to
- *standard output. Exit status 0: it is proven; 1: it is not. The library that sums up small pieces is not at
- *hand there: a plain CRC-32 stands in for it, so that checksums are still checked.
+ * standard output. Exit status 0: it is proven; 1: it is not. The library that sums up small pieces is not at
+ * hand there: a plain CRC-32 stands in for it, so that checksums are still checked.
  *
  *	driver PIECE_BYTES
  */
