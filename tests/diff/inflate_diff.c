@@ -29,35 +29,17 @@ static void fresh(void)
 	plain.count = 0;
 }
 
-/* zlib, member after member, zero padding accepted. Fills `decoded`; returns 1 when all is good. */
+/* zlib. Fills `decoded`; returns 1 when all is good. */
 static int zlib_run(const struct bytes *stream)
 {
-	z_stream z = { .next_in = stream->base, .avail_in = (uInt)stream->count };
-	if (inflateInit2(&z, 15 + 16) != Z_OK)
-		abort();
-	int answer = Z_OK, members = 0;
-	decoded.count = 0;
-	while (answer == Z_OK) {
-		bytes_reserve(&decoded, 65536);
-		z.next_out = decoded.base + decoded.count;
-		z.avail_out = (uInt)(decoded.capacity - decoded.count);
-		answer = inflate(&z, Z_NO_FLUSH);
-		decoded.count = (size_t)(z.next_out - decoded.base);
-		if (answer != Z_STREAM_END)
-			continue;
-		members++;
-		if (z.avail_in && *z.next_in) {
-			inflateReset(&z);
-			answer = Z_OK;
-		}
-	}
-	while (z.avail_in && *z.next_in == 0)
-		z.next_in++, z.avail_in--;
-	inflateEnd(&z);
-	return answer == Z_STREAM_END && members && z.avail_in == 0;
+	struct peer_reference reference = { .plain = decoded };
+	peer_reference_make(&reference, stream);
+	decoded = reference.plain;
+	return reference.verdict == PEER_GOOD;
 }
 
-/* libdeflate, likewise. Returns -1 when the output would be larger than `plain_bytes_max`. */
+/* libdeflate, member after member, zero padding accepted likewise. Returns -1 when the output would be larger
+ * than `plain_bytes_max`. */
 static int libdeflate_run(const struct bytes *stream, size_t plain_bytes_max)
 {
 	struct libdeflate_decompressor *decompressor = libdeflate_alloc_decompressor();

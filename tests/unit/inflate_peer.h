@@ -290,23 +290,24 @@ struct peer_reference {
 	struct bytes plain; /* up to the damage, if there is any */
 };
 
-/* Member after member; zeros behind the last are padding. The caller frees `plain`. */
-PEER struct peer_reference peer_reference_of(const struct bytes *gzip)
+/* Member after member; zeros behind the last are padding. What `plain` holds is written over. */
+PEER void peer_reference_make(struct peer_reference *reference, const struct bytes *gzip)
 {
-	struct peer_reference reference = { .verdict = PEER_SHORT };
+	reference->verdict = PEER_SHORT;
+	reference->member_count = reference->plain.count = 0;
 	z_stream z = { .next_in = gzip->base, .avail_in = (uInt)gzip->count };
 	if (inflateInit2(&z, 15 + 16) != Z_OK)
 		abort();
 	int answer = Z_OK;
 	while (answer == Z_OK) {
-		bytes_reserve(&reference.plain, 65536);
-		z.next_out = reference.plain.base + reference.plain.count;
-		z.avail_out = (uInt)(reference.plain.capacity - reference.plain.count);
+		bytes_reserve(&reference->plain, 65536);
+		z.next_out = reference->plain.base + reference->plain.count;
+		z.avail_out = (uInt)(reference->plain.capacity - reference->plain.count);
 		answer = inflate(&z, Z_NO_FLUSH);
-		reference.plain.count = (size_t)(z.next_out - reference.plain.base);
+		reference->plain.count = (size_t)(z.next_out - reference->plain.base);
 		if (answer != Z_STREAM_END)
 			continue;
-		reference.member_count++;
+		reference->member_count++;
 		if (z.avail_in && *z.next_in) {
 			inflateReset(&z);
 			answer = Z_OK;
@@ -315,10 +316,17 @@ PEER struct peer_reference peer_reference_of(const struct bytes *gzip)
 	while (answer == Z_STREAM_END && z.avail_in && *z.next_in == 0)
 		z.next_in++, z.avail_in--;
 	if (answer == Z_STREAM_END)
-		reference.verdict = z.avail_in ? PEER_BAD : PEER_GOOD;
+		reference->verdict = z.avail_in ? PEER_BAD : PEER_GOOD;
 	else if (answer == Z_DATA_ERROR)
-		reference.verdict = PEER_BAD;
+		reference->verdict = PEER_BAD;
 	inflateEnd(&z);
+}
+
+/* The caller frees `plain`. */
+PEER struct peer_reference peer_reference_of(const struct bytes *gzip)
+{
+	struct peer_reference reference = { 0 };
+	peer_reference_make(&reference, gzip);
 	return reference;
 }
 
