@@ -49,19 +49,30 @@ def tap(number, name, problems=(), skip=None):
         print(f"# {problem}")
 
 
+def in_front_of_damage(member, piece):
+    """What comes out of a piece that zlib refuses, byte after byte; what the damaged byte makes is lost."""
+    plain = []
+    try:
+        for byte in piece:
+            plain.append(member.decompress(bytes([byte])))
+    except zlib.error:
+        pass
+    return plain
+
+
 def reference_of(data):
     """(good, plain bytes up to the damage) as zlib has it; zeros behind the last member are padding."""
     plain, at = [], 0
     while True:
         member = zlib.decompressobj(31)
         try:
-            # In pieces, or the bytes before damage would be lost with the exception.
+            # In pieces, since the bytes of one that is refused are lost with the exception.
             while at < len(data) and not member.eof:
-                piece = data[at:at + 65536]
+                piece, before = data[at:at + 65536], member.copy()
                 at += len(piece)
                 plain.append(member.decompress(piece))
         except zlib.error:
-            return False, b"".join(plain)
+            return False, b"".join(plain + in_front_of_damage(before, piece))
         if not member.eof:
             return False, b"".join(plain)
         at -= len(member.unused_data)
@@ -101,6 +112,8 @@ class Dump:
                 yield f"{path}: {who} says {fault}, zlib says {'good' if good else 'bad'}"
             elif good and tuple(ours) != whole:
                 yield f"{path}: {who} has {ours}, zlib has {whole}"
+            elif not good and ours[0] < len(plain) and who.startswith("own"):
+                yield f"{path}: {who} has {ours[0]} bytes in front of the damage, zlib has {len(plain)}"
             elif not good and ours[0] <= len(plain):
                 start = plain[:ours[0]]
                 if ours[1:] != [zlib.crc32(start), zlib.adler32(start)]:
