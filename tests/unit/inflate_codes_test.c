@@ -242,8 +242,8 @@ static void every_count_of_code_lengths(void)
 			continue;
 		append_precode(&precode, count);
 		for (int i = 0; i < 6; i++) {
-			writer_symbol(&writer, &precode, 18); /* nothing but zeros: no end of block */
-			bits_append(&writer.bits, i ? 11 : 127, 7);
+			writer_symbol(&writer, &precode, 18); /* 258 zeros: no end of block */
+			bits_append(&writer.bits, i ? 24 - 11 : 138 - 11, 7);
 		}
 		append_rest();
 		writer_tail(&writer);
