@@ -191,16 +191,6 @@ static double round_of(struct bench *bench, const struct contender *contender, u
 	return (thread_seconds() - start) / (double)pass_count;
 }
 
-/* What a contender makes of the file. */
-static void verdict_of(struct inflate *inflate, struct inflate_result *file)
-{
-	file->fault = inflate_end(inflate);
-	file->engine = inflate_engine_name(inflate);
-	file->plain_bytes = inflate_plain_bytes(inflate);
-	file->members = inflate_members(inflate);
-	file->offset_bytes = inflate_offset(inflate);
-}
-
 /* 0: all of them proved it. -1: the first one that did not says why. */
 static int warm_up(struct bench *bench, enum inflate_engine choice, struct inflate_bench *result)
 {
@@ -209,7 +199,7 @@ static int warm_up(struct bench *bench, enum inflate_engine choice, struct infla
 		struct contender *contender = &bench->contenders[i];
 		pass(bench, contender);
 		for (unsigned k = 0; k < contender->streams && result->file.fault == FAULT_NONE; k++)
-			verdict_of(contender->inflates[k], &result->file);
+			inflate_result_take(&result->file, contender->inflates[k]);
 		if (i == 0)
 			first = result->file;
 		/* libdeflate, which is the last, may not be able to hold what the others stream. */
@@ -269,12 +259,8 @@ int inflate_bench(struct span gzip, enum inflate_engine choice, struct inflate_b
 	struct bench *bench = calloc(1, sizeof *bench);
 	if (!bench)
 		return ENOMEM;
-	struct inflate_result *file = &result->file;
 	bench->gzip = gzip;
-	file->gzip_bytes = gzip.bytes;
-	for (; file->first_count < sizeof file->first_bytes && file->first_count < gzip.bytes;
-	     file->first_count++)
-		file->first_bytes[file->first_count] = gzip.base[file->first_count];
+	inflate_result_read(&result->file, gzip);
 	int code = bench_open(bench, choice);
 	if (code == 0)
 		code = warm_up(bench, choice, result);

@@ -103,6 +103,22 @@ void inflate_window_make_room(struct inflate_window *window)
 
 /* ---- one file */
 
+void inflate_result_read(struct inflate_result *result, struct span gzip)
+{
+	for (size_t i = 0; i < gzip.bytes && result->first_count < sizeof result->first_bytes; i++)
+		result->first_bytes[result->first_count++] = gzip.base[i];
+	result->gzip_bytes += gzip.bytes;
+}
+
+void inflate_result_take(struct inflate_result *result, struct inflate *inflate)
+{
+	result->fault = inflate_end(inflate);
+	result->engine = inflate_engine_name(inflate);
+	result->plain_bytes = inflate_plain_bytes(inflate);
+	result->members = inflate_members(inflate);
+	result->offset_bytes = inflate_offset(inflate);
+}
+
 struct decoding {
 	struct arena arena;
 	struct inflate *inflate;
@@ -163,11 +179,8 @@ static int input_read(int fd, struct decoding *decoding, struct inflate_result *
 		result->error = errno;
 		return -1;
 	}
-	size_t count = (size_t)bytes;
-	for (size_t i = 0; i < count && result->first_count < sizeof result->first_bytes; i++)
-		result->first_bytes[result->first_count++] = decoding->input[i];
-	result->gzip_bytes += count;
-	*in = (struct cursor_in){ decoding->input, decoding->input + count };
+	inflate_result_read(result, span_of(decoding->input, (size_t)bytes));
+	*in = (struct cursor_in){ decoding->input, decoding->input + bytes };
 	return 0;
 }
 
@@ -198,12 +211,9 @@ static void decode(struct decoding *decoding, int fd, struct inflate_result *res
 			inflate_input_over(decoding->inflate);
 		going_on = cursor_in_bytes(&in) > 0;
 	} while (decode_piece(decoding, &in) == 0 && going_on);
-	result->engine = inflate_engine_name(decoding->inflate);
-	result->plain_bytes = inflate_plain_bytes(decoding->inflate);
-	result->members = inflate_members(decoding->inflate);
-	result->offset_bytes = inflate_offset(decoding->inflate);
-	if (!result->error && !decoding->output_error)
-		result->fault = inflate_end(decoding->inflate);
+	inflate_result_take(result, decoding->inflate);
+	if (result->error || decoding->output_error)
+		result->fault = FAULT_NONE; /* it has not seen all */
 }
 
 static int is_standard_input(const char *name)

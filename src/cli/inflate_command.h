@@ -38,6 +38,11 @@ struct inflate_result {
 	size_t first_count;
 };
 
+/* These bytes of it are the next ones. */
+void inflate_result_read(struct inflate_result *result, struct span gzip);
+/* At the end: what a decoder says of it. */
+void inflate_result_take(struct inflate_result *result, struct inflate *inflate);
+
 /* ---- decoding in pieces, as the collector does it */
 
 /* Room for plain bytes, behind the history that a decoder copies from. */
