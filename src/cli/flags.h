@@ -29,7 +29,6 @@ struct flag {
 };
 
 #define FLAG_ERROR_BYTES_MAX 512
-#define FLAG_CHOICES_MAX 8
 
 /* Fills `target` from argv[1..]. Returns 0, or -1 with a sentence. `given` (one int per row, or NULL) tells
  * which were on the command line. An argument that is no flag is an error. */

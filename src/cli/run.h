@@ -72,7 +72,7 @@ struct run {
 /* `akamai-prof` without a command (interpreted), or `akamai-direct-prof`: returns the exit status. */
 int run_command(int argc, char **argv, int interpreted);
 /* The collector itself: alone, or (with a link) at the word of its supervisor. Returns the exit status.
- * Afterwards rights may be gone: leave with run_leave(). */
+ * Afterwards rights may be gone. */
 int run_collect(const struct settings *settings, struct link *link);
 
 /* supervisor.c: the process with the rights. Starts the collector as its child, profiles it if that is

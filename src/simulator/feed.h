@@ -22,7 +22,6 @@
 #define FEED_POOL_EVENTS 60000 /* different events in the repeating pool, all configIds together */
 #define FEED_NO_END UINT64_MAX
 #define FEED_WITHHELD_NS INT64_C(5000000000) /* the newest 5 s are not shown */
-#define FEED_TOKEN_BYTES_MAX 160
 
 struct feeds;
 

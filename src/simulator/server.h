@@ -14,8 +14,6 @@
 
 #include <pthread.h>
 
-#define SERVER_CONNECTION_COUNT_MAX 1024
-
 struct server {
 	struct options *options;
 	struct feeds feeds;
