@@ -66,7 +66,7 @@ class Simulator:
         command = [os.path.join(build, "akamai-prof"), "simulate", "--listen", "127.0.0.1:0", "--port-file", port_file,
                    "--ca-out", self.ca_file, "--edgerc-out", self.edgerc, "--event-size", size, *extra]
         self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL,
-                                        preexec_fn=lambda: pin(os.cpu_count() - 1))
+                                        preexec_fn=lambda: os.sched_setaffinity(0, {os.cpu_count() - 1}))
         for _ in range(600):
             if os.path.exists(port_file):
                 break
@@ -97,10 +97,6 @@ class Simulator:
         self.process.wait()
 
 
-def pin(core):
-    os.sched_setaffinity(0, {core})
-
-
 def collect(build, simulator, seconds, extra, config_ids="1", limit=LIMIT, cores=(0,)):
     """One run of the collector, and what its run.json says."""
     out = os.path.join(simulator.folder, "run")
@@ -116,10 +112,11 @@ def collect(build, simulator, seconds, extra, config_ids="1", limit=LIMIT, cores
         return json.load(file)
 
 
-def in_memory(build, pages, seconds=2, engine="auto"):
+def in_memory(build, pages, seconds, engine="auto", cores=(0,)):
     """What flow_bench says of a page, or of two that are decoded at once."""
     command = [os.path.join(build, "perf", "flow_bench"), *pages, "--seconds", str(seconds), "--inflate", engine]
-    result = subprocess.run(command, check=True, capture_output=True, preexec_fn=lambda: pin(0))
+    result = subprocess.run(command, check=True, capture_output=True,
+                            preexec_fn=lambda: os.sched_setaffinity(0, cores))
     return json.loads(result.stdout)
 
 

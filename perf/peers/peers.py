@@ -32,6 +32,7 @@ import measure  # noqa: E402
 import table  # noqa: E402
 from clients import Absent, Job, Workshop, everyone, liars  # noqa: E402
 from feed import Feed, busy_share, core_sets, digest_of, versions  # noqa: E402
+from flow import in_memory  # noqa: E402 (found where feed finds it)
 
 CHECK_EVENTS, CHECK_LIMIT, CHECK_STREAMS = 1000, 500, 2
 LIMIT_ONE, LIMIT_LEAST = 60000, 10000  # streams share a page's size, so that slow clients end in time as well
@@ -160,13 +161,6 @@ def drawn_whole(clients, cores):
             and len(bars) == len(chart.shown(results, group)) > len(clients) / 2 and max(bars) < chart.WIDTH)
 
 
-def in_memory(workshop, pages, seconds, cores):
-    """Two pages: decoded at once, as several streams may be."""
-    result = subprocess.run([os.path.join(workshop.build, "perf", "flow_bench"), *pages, "--seconds", str(seconds)],
-                            check=True, capture_output=True, preexec_fn=lambda: os.sched_setaffinity(0, cores))
-    return json.loads(result.stdout)
-
-
 def pages_for(client, workshop, feed, limit, seconds, cores):
     """-> (so many pages a stream that a run takes about so many seconds, a job, what it came to)."""
     pages = 1
@@ -237,7 +231,7 @@ class Group:
         self.guarded(client, prepared)
 
     def round(self, number, clients, feed, pages):
-        limit_figures = in_memory(self.workshop, pages, self.options.seconds / 2, self.cores[0])
+        limit_figures = in_memory(self.workshop.build, pages, self.options.seconds / 2, cores=self.cores[0])
         self.in_memory.append(limit_figures)
         for client in clients:
             if client.name in self.failed or number >= self.turns[client.name]:
