@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -118,6 +119,17 @@ def clean_environment(extra=None):
     """Nothing of this process's environment but what programs need to be found and sanitizers to be told."""
     kept = {key: os.environ[key] for key in ("PATH", "ASAN_OPTIONS", "UBSAN_OPTIONS") if key in os.environ}
     return {**kept, **(extra or {})}
+
+
+def programs_for_everybody(build, parent):
+    """A folder in `parent` with copies of the programs that every user can run: the build may lie below a folder that is
+    somebody's own."""
+    folder = tempfile.mkdtemp(dir=parent)
+    os.chmod(folder, 0o755)
+    for name in ("akamai-prof", "akamai-prof-simulator"):
+        shutil.copy(os.path.join(build, name), folder)
+    os.symlink("akamai-prof", os.path.join(folder, "akamai-direct-prof"))
+    return folder
 
 
 def environment_of(simulator, extra=None):

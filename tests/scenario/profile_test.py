@@ -17,7 +17,8 @@ import tempfile
 import time
 import xml.etree.ElementTree as ElementTree
 
-from harness import Failure, Simulator, Skip, at_least, command_of, contains, environment_of, equal, lacks, main
+from harness import (Failure, Simulator, Skip, at_least, command_of, contains, environment_of, equal, lacks, main,
+                     programs_for_everybody)
 
 BUILD = os.path.abspath(sys.argv[1])
 PROGRAM = os.path.join(BUILD, "akamai-prof")
@@ -371,15 +372,6 @@ def test_out_is_a_file():
         contains(result.stderr.decode(), "Not a directory")
 
 
-def program_for_everybody():
-    """The folder of a copy of the program where every user can run it; the build may lie below a folder of root's."""
-    folder = tempfile.mkdtemp(dir=FOLDERS.name)
-    os.chmod(folder, 0o755)
-    shutil.copy(PROGRAM, folder)
-    os.symlink("akamai-prof", os.path.join(folder, "akamai-direct-prof"))
-    return folder
-
-
 def give_capabilities(program, capabilities):
     if not shutil.which("setcap", path=os.environ["PATH"] + ":/sbin:/usr/sbin"):
         raise Skip("setcap is not installed (libcap2-bin)")
@@ -394,7 +386,7 @@ def test_two_capabilities_are_enough():
     if os.geteuid() != 0:
         raise Skip("only root can give capabilities to a file")
     profiling_needed()
-    folder = program_for_everybody()
+    folder = programs_for_everybody(BUILD, FOLDERS.name)
     give_capabilities(os.path.join(folder, "akamai-prof"), "cap_bpf,cap_perfmon+ep")
     with endless() as simulator:
         status, stderr, record = as_nobody(simulator, folder, "-duration", "4s", "-cpu-profile-duration", "1s")
@@ -438,7 +430,7 @@ def as_nobody(simulator, programs, *arguments):
 def test_without_rights():
     if os.geteuid() != 0:
         raise Skip("only root can become somebody without rights")
-    programs = program_for_everybody()
+    programs = programs_for_everybody(BUILD, FOLDERS.name)
     with Simulator(BUILD, "--events", "500", "--event-size", "lean", "--config-id", "1") as simulator:
         status, stderr, record = as_nobody(simulator, programs)
         equal((status, record), (1, None), "exit status and run.json: " + stderr)
@@ -577,7 +569,7 @@ def test_record_of_what_belongs_to_somebody_else():
     folder = tempfile.mkdtemp(dir=FOLDERS.name)
     os.chown(folder, NOBODY, NOBODY)
     with running(*BUSY) as process:
-        result = run(os.path.join(program_for_everybody(), "akamai-prof"), "record", "-out", folder, "-p",
+        result = run(os.path.join(programs_for_everybody(BUILD, FOLDERS.name), "akamai-prof"), "record", "-out", folder, "-p",
                      str(process.pid), user=NOBODY, group=NOBODY, extra_groups=[], cwd="/")
     equal(result.returncode, 1, "the exit status")
     contains(result.stderr.decode(), "belongs to user root")
