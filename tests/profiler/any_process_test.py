@@ -197,7 +197,7 @@ def go_program(host):
 
 
 RUST = "fn busy(mut x: u64) -> u64 { for _ in 0..1000000 { x = x.wrapping_mul(3) + 1; } x }\n" \
-       "#[inline(never)] fn worker() { let mut x = 1; loop { x = std::hint::black_box(busy(x)); } }\n" \
+       "#[inline(never)] fn worker() { let mut x = 1; loop { x = unsafe { std::ptr::read_volatile(&busy(x)) }; } }\n" \
        "fn main() { worker() }\n"
 
 
