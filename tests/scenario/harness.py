@@ -122,8 +122,8 @@ def clean_environment(extra=None):
 
 
 def programs_for_everybody(build, parent):
-    """A folder in `parent` with copies of the programs that every user can run: the build may lie below a folder that is
-    somebody's own."""
+    """A folder in `parent` with copies of the programs that every user can run: the build may lie below a folder
+    that is somebody's own."""
     folder = tempfile.mkdtemp(dir=parent)
     os.chmod(folder, 0o755)
     for name in ("akamai-prof", "akamai-prof-simulator"):

@@ -568,9 +568,10 @@ def test_record_of_what_belongs_to_somebody_else():
         raise Skip("only root can become somebody without rights")
     folder = tempfile.mkdtemp(dir=FOLDERS.name)
     os.chown(folder, NOBODY, NOBODY)
+    program = os.path.join(programs_for_everybody(BUILD, FOLDERS.name), "akamai-prof")
     with running(*BUSY) as process:
-        result = run(os.path.join(programs_for_everybody(BUILD, FOLDERS.name), "akamai-prof"), "record", "-out", folder, "-p",
-                     str(process.pid), user=NOBODY, group=NOBODY, extra_groups=[], cwd="/")
+        result = run(program, "record", "-out", folder, "-p", str(process.pid),
+                     user=NOBODY, group=NOBODY, extra_groups=[], cwd="/")
     equal(result.returncode, 1, "the exit status")
     contains(result.stderr.decode(), "belongs to user root")
 
