@@ -258,7 +258,6 @@ static const struct rule rules_ring_threads[] = {
 static const struct rule rules_kernel_tls[] = {
 	SOCKET_OPTION(IPPROTO_TCP, TCP_ULP),
 	SOCKET_OPTION(SOL_TLS, TLS_RX),
-	SOCKET_OPTION(SOL_TLS, TLS_RX_EXPECT_NO_PAD),
 };
 
 /* Newer ways to do what is allowed, which libc tries first: it takes ENOSYS for "do it the old way", while

@@ -37,14 +37,9 @@ int ring_tls_receive_key(struct ring *ring, int fd, const void *key, size_t key_
 	CHECK_EQ(ring->magic, RING_MAGIC);
 	if (first && setsockopt(fd, IPPROTO_TCP, TCP_ULP, protocol, sizeof protocol - 1) < 0)
 		return -errno;
-	if (setsockopt(fd, SOL_TLS, TLS_RX, key, (socklen_t)key_bytes) < 0)
-		return -errno;
-	/* Records are then decrypted straight into our memory; should one be padded after all, the kernel
-	 * does it twice. For TLS 1.3 from Linux 6.0 on; elsewhere it refuses, and nothing is lost. */
-	int on = 1;
-	if (first)
-		setsockopt(fd, SOL_TLS, TLS_RX_EXPECT_NO_PAD, &on, sizeof on);
-	return 0;
+	/* TLS_RX_EXPECT_NO_PAD stays off, though it would save a copy of TLS 1.3's data: when a record is
+	 * padded after all, Linux 6.1.176 gives the padding and loses the data (6.1.192 does not). */
+	return setsockopt(fd, SOL_TLS, TLS_RX, key, (socklen_t)key_bytes) < 0 ? -errno : 0;
 }
 
 int ring_tls_receive_record(struct ring *ring, int fd, uint8_t *target, size_t bytes, uint8_t *ret_type)

@@ -156,7 +156,7 @@ static void check_kernel_tls(int fd, int wanted)
 		{ SOL_TLS_, TLS_TX, 0 },
 		{ SOL_TLS_, TLS_RX, 1 },
 		{ SOL_TLS_, 3 /* TLS_TX_ZEROCOPY_RO */, 0 },
-		{ SOL_TLS_, 4 /* TLS_RX_EXPECT_NO_PAD */, 1 },
+		{ SOL_TLS_, 4 /* TLS_RX_EXPECT_NO_PAD */, 0 },
 		{ SOL_TLS_, 5, 0 },
 		{ IPPROTO_TCP, TCP_ULP, 1 },
 		{ IPPROTO_TCP, TCP_CONGESTION, 0 },
