@@ -51,14 +51,22 @@ void plan_failed_retry(struct plan *plan, struct plan_time now, enum fault fault
 		plan_say(plan, "%s. %s", fault_sentence(fault), what_to_do);
 }
 
-/* The page is incomplete: keep the question, halve the limit. The first time it is asked again at once. */
+static int is_damage(enum fault fault)
+{
+	return fault == FAULT_INFLATE_DATA || fault == FAULT_INFLATE_CHECKSUM || fault == FAULT_INFLATE_SIZE;
+}
+
+/* The page is incomplete: keep the question, halve the limit. The first time it is asked again at once. And
+ * if it came whole but damaged, with the same limit: a smaller page would be no better, and it takes one as
+ * long as before to prove the lines that are out. */
 static void truncated(struct plan *plan, struct plan_time now, enum fault fault,
 		      const struct plan_answer *answer)
 {
 	plan->counters.truncations++;
 	plan->failures_in_a_row++;
 	plan->truncations_in_a_row++;
-	plan->limit = plan->limit > 1 ? plan->limit / 2 : 1;
+	if (plan->truncations_in_a_row > 1 || !is_damage(fault))
+		plan->limit = plan->limit > 1 ? plan->limit / 2 : 1;
 	plan->last_fault = fault;
 	/* What was handed on of a page without skipping is skipped by position when it comes again. */
 	if (plan->asked_resume == PLAN_RESUME_NONE && answer->event_lines > 0)

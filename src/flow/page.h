@@ -19,7 +19,7 @@
  * with the sink. Such a page is treated as one that is cut; and whenever lines were handed on that no
  * checksum has proven, their own is taken (page_doubt()), and held against that of the lines which the repeat
  * skips. That is decided at the last of them: a smaller page of the repeat, which ends and is committed
- * before, is trusted.
+ * before, is trusted. So the plan asks for a damaged page with the same limit first.
  */
 #ifndef FLOW_PAGE_H
 #define FLOW_PAGE_H

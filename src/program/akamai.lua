@@ -296,13 +296,19 @@ local function ask_again(answer, fault_text, retry_after)
 	end
 end
 
--- The page is incomplete: the same question with half the limit, the first time at once.
+local DAMAGE = { INFLATE_DATA = true, INFLATE_CHECKSUM = true, INFLATE_SIZE = true }
+
+-- The page is incomplete: the same question with half the limit, the first time at once. And if it came whole but
+-- damaged, with the same limit: a smaller page would be no better, and it takes one as long as before to prove the
+-- lines that are out.
 local function ask_smaller(answer, fault_text)
 	local events = answer.events or 0
 	ctx.count("truncations")
 	plan.failures = plan.failures + 1
 	plan.truncations = plan.truncations + 1
-	plan.limit = math.max(plan.limit // 2, 1)
+	if plan.truncations > 1 or not DAMAGE[answer.fault] then
+		plan.limit = math.max(plan.limit // 2, 1)
+	end
 	if plan.resume == "none" and events > 0 then
 		plan.resume = "position" -- what was handed on now is skipped when it comes again
 	end

@@ -246,6 +246,32 @@ static void a_truncated_page_is_asked_again_with_half_the_limit(void)
 	}
 }
 
+/* Only a page as long as before proves the lines that are out; when that does not help, a smaller one may. */
+static void a_damaged_page_is_asked_again_once_with_the_same_limit(void)
+{
+	static const enum fault damages[] = { FAULT_INFLATE_DATA, FAULT_INFLATE_CHECKSUM,
+					      FAULT_INFLATE_SIZE };
+	for (size_t i = 0; i < sizeof damages / sizeof *damages; i++) {
+		defaults();
+		begin_with_a_page();
+		fail_with(damages[i], 200, 5000, 400);
+		HAS_TEXT(plan.error_text, "with limit 1000");
+		request(); /* at once */
+		EQ_TEXT(ask.target, "/siem/v1/configs/14227?limit=1000&offset=t%3B1");
+		EQ(ask.resume, PLAN_RESUME_POSITION);
+		fail_with(damages[i], 200, 5000, 400);
+		request_after(NS_PER_SECOND);
+		EQ(ask.limit, 500);
+		good(500, "u");
+		request();
+		EQ(ask.limit, 1000);
+		fail_with(damages[i], 200, 5000, 400); /* the first in a row again */
+		request();
+		EQ(ask.limit, 1000);
+		EQ(plan.counters.truncations, 3);
+	}
+}
+
 static void the_limit_stays_at_least_one_and_finds_back(void)
 {
 	defaults();
@@ -625,6 +651,7 @@ TEST_MAIN(T(starts_by_time), T(starts_inside_the_history), T(starts_by_cursor),
 	  T(an_old_window_is_moved), T(drains), T(an_old_empty_window_is_not_the_end), T(follows),
 	  T(polls_at_an_interval), T(ends_after_requests_max),
 	  T(a_truncated_page_is_asked_again_with_half_the_limit),
+	  T(a_damaged_page_is_asked_again_once_with_the_same_limit),
 	  T(the_limit_stays_at_least_one_and_finds_back), T(a_page_must_prove_itself),
 	  T(a_page_of_something_else_stops), T(faults_that_cannot_be_cured_stop),
 	  T(backs_off_exponentially_with_jitter), T(waits_when_the_server_is_busy), T(honours_retry_after),
