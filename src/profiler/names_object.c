@@ -237,12 +237,17 @@ static int is_symbol_of(const char *symbol, const char *name)
 	return strstr(symbol, text) != NULL;
 }
 
-/* DWARF has no mangled names for C++ functions that other units cannot call; the symbol table has. */
-static void name_static(struct names *names, struct object_names *object, uint64_t address,
-			struct name_line *line)
+/* DWARF has no mangled names for C++ functions that other units cannot call; the symbol table has, and knows
+ * all names of the C library's functions. */
+static void name_by_symbol(struct names *names, struct object_names *object, uint64_t address,
+			   struct name_line *line)
 {
 	char text[NAMES_TEXT_BYTES_MAX];
 	const char *symbol = symbol_names_sized(&object->symbols, address);
+	if (symbol && strncmp(line->system_name, "__GI_", 5) == 0) {
+		name_symbol(names, symbol, "", line); /* of several names an assembler writes down any */
+		return;
+	}
 	if (!symbol || strncmp(line->system_name, "_Z", 2) == 0 || !is_symbol_of(symbol, line->system_name))
 		return;
 	size_t bytes = strcspn(symbol, ".@"); /* ".cold", ".part.0": the function is the same */
@@ -271,7 +276,7 @@ size_t names_of_object(struct names *names, struct object *object, uint64_t addr
 	else if (!outermost->name)
 		name_without_dwarf(names, opened, address, outermost);
 	else
-		name_static(names, opened, address, outermost);
+		name_by_symbol(names, opened, address, outermost);
 	return count;
 }
 

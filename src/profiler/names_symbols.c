@@ -139,9 +139,12 @@ static int strangeness(const struct symbol *symbol)
 	int underscores = (int)strspn(symbol->name, "_");
 	if (underscores > 3)
 		underscores = 3;
-	/* Every program has a clock_gettime; the kernel's own is known by this name. */
+	/* Every program has a clock_gettime; the kernel's own is known by this name. The C library's second
+	 * name of what it calls itself is known to nobody. */
 	if (strncmp(symbol->name, "__vdso_", 7) == 0)
 		underscores = -1;
+	else if (strncmp(symbol->name, "__GI_", 5) == 0)
+		underscores = 4;
 	int binding = symbol->binding == STB_GLOBAL ? 0 : symbol->binding == STB_WEAK ? 1 : 2;
 	return (symbol->type == STT_NOTYPE) * 100 + underscores * 10 + binding;
 }

@@ -417,6 +417,27 @@ static void assembler_without_sizes(void)
 	object_close(&object);
 }
 
+/* What the C library calls a function of its own from inside is a second name that nobody knows, also where
+ * DWARF has no other. */
+static void second_names_of_the_c_library(void)
+{
+	prepare();
+	write_file("twice.c", "int __GI___known(int x) { return x * 3; }\n"
+			      "extern int __known(int) __attribute__((alias(\"__GI___known\")));\n");
+	for (int level = 0; level < 2; level++) {
+		shell("${CC:-cc} -shared -fPIC -O2 -g%d twice.c -o libtwice.so", level);
+		struct object object = object_open("libtwice.so");
+		struct names *names = names_create_with(folder);
+		struct name_line lines[NAMES_LINES_MAX];
+		EQ(names_of_object(names, &object, address_of("libtwice.so", "__known"), lines), 1);
+		EQ_TEXT(lines[0].name, "__known");
+		EQ_TEXT(lines[0].system_name, "__known");
+		EQ(*lines[0].file != 0, level);
+		names_destroy(names);
+		object_close(&object);
+	}
+}
+
 /* The names of all stubs in a section, one a line. */
 static void stubs_of(const char *name, const char *section_name, char *text, size_t text_bytes)
 {
@@ -590,5 +611,5 @@ static void vdso(void)
 TEST_MAIN(T(inlined_functions_with_their_lines), T(file_gone_and_replaced), T(file_cut_short),
 	  T(stripped_is_named_by_unwind_information), T(debug_file_by_build_id),
 	  T(debuginfod_only_when_asked_for), T(supplementary_debug_file), T(texts_without_end),
-	  T(assembler_without_sizes), T(stubs_of_linkage_tables), T(functions_in_cplusplus),
-	  T(deep_inlining_is_cut_outside), T(no_file_at_all), T(vdso))
+	  T(assembler_without_sizes), T(second_names_of_the_c_library), T(stubs_of_linkage_tables),
+	  T(functions_in_cplusplus), T(deep_inlining_is_cut_outside), T(no_file_at_all), T(vdso))
