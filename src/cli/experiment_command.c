@@ -145,9 +145,10 @@ static void experiment_compare(struct experiment *experiment)
 		fprintf(stderr, "akamai-prof: %s\n", error);
 		experiment->failed = 1;
 	} else if (!experiment->settings.json) {
-		printf("\nSide by side, with flame graphs and functions: %s\n  the same as text: "
-		       "%s/experiment.txt; every figure: %s/experiment.json\n",
-		       page, experiment->settings.out, experiment->settings.out);
+		const char *with = experiment->settings.profile ? ", with flame graphs and functions" : "";
+		printf("\nSide by side%s: %s\n  the same as text: %s/experiment.txt; every figure: "
+		       "%s/experiment.json\n",
+		       with, page, experiment->settings.out, experiment->settings.out);
 	}
 	for (size_t i = 0; i < count; i++)
 		free(sides[i]);
