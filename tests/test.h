@@ -34,6 +34,8 @@ __attribute__((format(printf, 2, 3), noreturn, unused)) static void test_leave(i
 	va_start(arguments, format);
 	vsnprintf(test_message, sizeof test_message, format, arguments);
 	va_end(arguments);
+	for (char *end = test_message; (end = strchr(end, '\n'));)
+		*end = ' '; /* TAP goes by lines */
 	longjmp(test_exit, how);
 }
 
@@ -67,8 +69,14 @@ __attribute__((format(printf, 2, 3), noreturn, unused)) static void test_leave(i
 #define EQ_BYTES(a, a_bytes, b, b_bytes)                                                                     \
 	do {                                                                                                 \
 		EQ(a_bytes, b_bytes);                                                                        \
-		if ((b_bytes) && memcmp((a), (b), (size_t)(b_bytes)) != 0)                                   \
-			test_leave(1, "%s:%d: %s and %s differ", __FILE__, __LINE__, #a, #b);                \
+		const uint8_t *test_a_ = (const void *)(a), *test_b_ = (const void *)(b);                    \
+		size_t test_i_ = 0, test_bytes_ = (size_t)(b_bytes);                                         \
+		if (test_bytes_ && memcmp(test_a_, test_b_, test_bytes_) != 0) {                             \
+			while (test_a_[test_i_] == test_b_[test_i_])                                         \
+				test_i_++;                                                                   \
+			test_leave(1, "%s:%d: %s and %s differ at byte %zu: 0x%02x against 0x%02x",          \
+				   __FILE__, __LINE__, #a, #b, test_i_, test_a_[test_i_], test_b_[test_i_]); \
+		}                                                                                            \
 	} while (0)
 #define FAIL(...) test_leave(1, __VA_ARGS__)
 #define SKIP(...) test_leave(2, __VA_ARGS__)

@@ -16,6 +16,8 @@ from harness import (Failure, Simulator, clean_environment, collect, command_of,
 BUILD = sys.argv[1]
 SECRET = "c2VjcmV0LXRoYXQtbXVzdC1ub3QtYXBwZWFy="
 TESTS = []
+FOLDER = tempfile.TemporaryDirectory(prefix="akamai-prof-errors-")  # lives as long as the test
+OUT = os.path.join(FOLDER.name, "out")
 
 
 def run_direct(*arguments, environment=None, name="akamai-direct-prof"):
@@ -75,7 +77,7 @@ says("missing CA file", ["-url", "https://x/siem/v1", "-ca-file", "/nonexistent/
      environment=CREDENTIALS)
 says("unwritable output", ["-url", "https://127.0.0.1:1/siem/v1", "-sink", "file:/nonexistent/out"], 1,
      "/nonexistent/out", environment=CREDENTIALS)
-says("unknown host", ["-url", "https://no-such-host.invalid/siem/v1", "-backoff", "10ms", "-out", "/tmp/akamai-prof-e"],
+says("unknown host", ["-url", "https://no-such-host.invalid/siem/v1", "-backoff", "10ms", "-out", OUT],
      1, "no-such-host.invalid", "does not resolve", environment=CREDENTIALS)
 
 
@@ -84,7 +86,7 @@ def refused():
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
         code, _, stderr = run_direct("-url", f"https://127.0.0.1:{port}/siem/v1", "-backoff", "10ms", "-out",
-                                     "/tmp/akamai-prof-e", environment=CREDENTIALS)
+                                     OUT, environment=CREDENTIALS)
     equal(code, 1, "the exit status")
     contains(stderr, f"127.0.0.1:{port}")
     contains(stderr, "Connection refused")
@@ -165,7 +167,7 @@ def plain_port():
 
         threading.Thread(target=serve, daemon=True).start()
         code, _, stderr = run_direct("-url", f"https://127.0.0.1:{port}/siem/v1", "-backoff", "10ms", "-out",
-                                     "/tmp/akamai-prof-e", environment=CREDENTIALS)
+                                     OUT, environment=CREDENTIALS)
     equal(code, 1, "the exit status: " + stderr)
     contains(stderr, "does not speak TLS")
 
@@ -224,7 +226,7 @@ def lying_server():
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         code, _, stderr = run_direct("-url", f"https://127.0.0.1:{port}/siem/v1", "-backoff", "10ms", "-out",
-                                     "/tmp/akamai-prof-e", "-duration", "5s", environment=CREDENTIALS)
+                                     OUT, "-duration", "5s", environment=CREDENTIALS)
         stop.set()
     equal(code, 1, "the exit status: " + stderr)
     contains(stderr, f"127.0.0.1:{port}")
