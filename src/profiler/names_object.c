@@ -244,7 +244,7 @@ static void name_by_symbol(struct names *names, struct object_names *object, uin
 {
 	char text[NAMES_TEXT_BYTES_MAX];
 	const char *symbol = symbol_names_sized(&object->symbols, address);
-	if (symbol && strncmp(line->system_name, "__GI_", 5) == 0) {
+	if (symbol && symbol_is_inner(line->system_name)) {
 		name_symbol(names, symbol, "", line); /* of several names an assembler writes down any */
 		return;
 	}

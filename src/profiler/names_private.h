@@ -198,6 +198,8 @@ void symbol_names_close(struct symbol_names *symbols);
 const char *symbol_names_sized(const struct symbol_names *symbols, uint64_t address);
 /* One without size that starts at or after `from` with nothing known between. */
 const char *symbol_names_unsized(const struct symbol_names *symbols, uint64_t address, uint64_t from);
+/* What the C library calls a function of its own from inside: a second name, which nobody knows. */
+int symbol_is_inner(const char *name);
 
 /* names_elf.c */
 Elf_Scn *elf_section(Elf *elf, const char *name, GElf_Shdr *ret_header);

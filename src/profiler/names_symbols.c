@@ -133,17 +133,21 @@ void symbol_names_close(struct symbol_names *symbols)
 	name_ranges_finish(&symbols->unsized);
 }
 
+int symbol_is_inner(const char *name)
+{
+	return strncmp(name, "__GI_", 5) == 0;
+}
+
 /* The smaller the better: of several names for one function the one that people call it by. */
 static int strangeness(const struct symbol *symbol)
 {
 	int underscores = (int)strspn(symbol->name, "_");
 	if (underscores > 3)
 		underscores = 3;
-	/* Every program has a clock_gettime; the kernel's own is known by this name. The C library's second
-	 * name of what it calls itself is known to nobody. */
+	/* Every program has a clock_gettime; the kernel's own is known by this name. */
 	if (strncmp(symbol->name, "__vdso_", 7) == 0)
 		underscores = -1;
-	else if (strncmp(symbol->name, "__GI_", 5) == 0)
+	else if (symbol_is_inner(symbol->name))
 		underscores = 4;
 	int binding = symbol->binding == STB_GLOBAL ? 0 : symbol->binding == STB_WEAK ? 1 : 2;
 	return (symbol->type == STT_NOTYPE) * 100 + underscores * 10 + binding;
