@@ -57,7 +57,7 @@ static int is_damage(enum fault fault)
 }
 
 /* The page is incomplete: keep the question, halve the limit. The first time it is asked again at once. And
- * if it came whole but damaged, with the same limit: a smaller page would be no better, and it takes one as
+ * if it is not cut but damaged, with the same limit: a smaller page would be no better, and it takes one as
  * long as before to prove the lines that are out. */
 static void truncated(struct plan *plan, struct plan_time now, enum fault fault,
 		      const struct plan_answer *answer)

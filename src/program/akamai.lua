@@ -6,7 +6,7 @@
 -- missed between two questions. By time: "what was stored from here on, at most 12 hours back". That is the start, and
 -- the way back when the server no longer takes the offset. The last line of a page says how many events it has and what
 -- the next offset is. The server cuts answers that take longer than two minutes, so a page counts only when it is
--- complete; otherwise it is asked for again, with half the limit.
+-- complete; otherwise it is asked for again, when it was cut with half the limit.
 --
 -- The loop is execute(), at the end; above it: what answers mean, recovery by time, asking and signing. README.md here
 -- explains ctx and client. Times are in seconds, those with a date since 1970.
@@ -298,10 +298,10 @@ end
 
 local DAMAGE = { INFLATE_DATA = true, INFLATE_CHECKSUM = true, INFLATE_SIZE = true }
 
--- The page is incomplete: the same question with half the limit, the first time at once. And if it came whole but
+-- The page is incomplete: the same question with half the limit, the first time at once. And if it is not cut but
 -- damaged, with the same limit: a smaller page would be no better, and it takes one as long as before to prove the
 -- lines that are out.
-local function ask_smaller(answer, fault_text)
+local function ask_page_again(answer, fault_text)
 	local events = answer.events or 0
 	ctx.count("truncations")
 	plan.failures = plan.failures + 1
@@ -428,16 +428,16 @@ local function page_answered(answer)
 		stop(answer.fault_text .. ".")
 	elseif class == "retry" then
 		ctx.count("network_errors")
-		local again = answer.body_bytes > 0 and ask_smaller or ask_again
+		local again = answer.body_bytes > 0 and ask_page_again or ask_again
 		again(answer, answer.fault_text)
 	elseif class == "restart" then
-		ask_smaller(answer, answer.fault_text)
+		ask_page_again(answer, answer.fault_text)
 	elseif answer.skip == "mismatch" and plan.resume ~= "none" then
 		mismatched()
 	elseif not context or not is_usable(context.offset) then
-		ask_smaller(answer, "the last line of the page is not an offset context")
+		ask_page_again(answer, "the last line of the page is not an offset context")
 	elseif context.total ~= answer.events then
-		ask_smaller(answer, "the offset context counts other events than the page holds")
+		ask_page_again(answer, "the offset context counts other events than the page holds")
 	else
 		commit(answer)
 	end
@@ -577,7 +577,7 @@ local function transport_failed(answer)
 	if answer.fault_class == "stop" then
 		stop(answer.fault_text .. ".")
 	elseif answer.fault_class == "restart" then
-		ask_smaller(answer, answer.fault_text)
+		ask_page_again(answer, answer.fault_text)
 	else
 		local no_fault = "the connection ended before the HTTP response head was complete"
 		ctx.count("network_errors")
